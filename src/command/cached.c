@@ -1,0 +1,163 @@
+/* Reads that L1 answers; see cached.h. MGET is in cached_mget.c. */
+#include "command/cached.h"
+
+#include "core/larder.h"
+
+static void count_keyspace(struct larder *larder, bool hit)
+{
+    larder->stats.keyspace_hits += hit;
+    larder->stats.keyspace_misses += !hit;
+}
+
+/* GET */
+
+static void on_get(void *ctx, enum tier_answer answer, struct bytes bytes)
+{
+    struct reply_slot *slot = ctx;
+    struct reply reply = slot_begin(slot);
+    if (answer == TIER_STRING) {
+        reply_bulk(&reply, bytes);
+    } else if (answer == TIER_ABSENT) {
+        reply_null(&reply);
+    } else {
+        larder_count_error(slot->larder, bytes);
+        reply_raw(&reply, bytes);
+    }
+    if (answer != TIER_ERROR)
+        count_keyspace(slot->larder, answer == TIER_STRING);
+    slot_finish(slot, &reply);
+}
+
+void cached_get(struct call *call)
+{
+    struct larder *larder = call->larder;
+    struct bytes key = call->argv[1];
+    uint64_t hash = call_hash(call, 1);
+    const struct entry *entry = tier_find(larder->tier, call->client->db, key, hash);
+    if (__builtin_expect(entry != NULL && entry->kind == ENTRY_STRING, 1)) {
+        larder->stats.keyspace_hits++;
+        reply_bulk(&call->reply, entry_value(entry));
+    } else if (entry != NULL) {
+        larder->stats.keyspace_misses++;
+        reply_null(&call->reply);
+    } else if (!larder->config.l1_enabled) {
+        call_pass(call);
+    } else {
+        tier_fetch(larder->tier, call->client->db, key, hash, on_get, call_defer(call));
+    }
+}
+
+/* Reads that are answered from an entry only */
+
+static const struct entry *find(struct call *call)
+{
+    const struct entry *entry = tier_find(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
+    if (entry == NULL)
+        call_pass(call);
+    else
+        count_keyspace(call->larder, entry->kind != ENTRY_ABSENT);
+    return entry;
+}
+
+void cached_strlen(struct call *call)
+{
+    const struct entry *entry = find(call);
+    if (entry != NULL)
+        reply_int(&call->reply, entry->value_len);
+}
+
+void cached_exists(struct call *call)
+{
+    int64_t n = 0;
+    for (size_t i = 1; i < call->argc; i++) {
+        const struct entry *entry = tier_find(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i));
+        if (entry == NULL) {
+            call_pass(call);
+            return;
+        }
+        n += entry->kind != ENTRY_ABSENT;
+    }
+    call->larder->stats.keyspace_hits += (uint64_t)n;
+    call->larder->stats.keyspace_misses += call->argc - 1 - (uint64_t)n;
+    reply_int(&call->reply, n);
+}
+
+/* The range as Redis 7.0's GETRANGE cuts it: negative positions count from the end, all is clipped. */
+static struct bytes cut_range(struct bytes value, int64_t start, int64_t end)
+{
+    int64_t len = (int64_t)value.len;
+    if (start < 0 && end < 0 && start > end)
+        return bytes_of(value.ptr, 0);
+    if (start < 0)
+        start = start + len < 0 ? 0 : start + len;
+    if (end < 0)
+        end = end + len < 0 ? 0 : end + len;
+    if (end >= len)
+        end = len - 1;
+    if (start > end || len == 0)
+        return bytes_of(value.ptr, 0);
+    return bytes_of(value.ptr + start, (size_t)(end - start + 1));
+}
+
+void cached_getrange(struct call *call)
+{
+    int64_t start;
+    int64_t end;
+    if (!bytes_parse_i64(call->argv[2], &start) || !bytes_parse_i64(call->argv[3], &end)) {
+        reply_error(&call->reply, "ERR value is not an integer or out of range");
+        return;
+    }
+    const struct entry *entry = find(call);
+    if (entry != NULL)
+        reply_bulk(&call->reply, cut_range(entry_value(entry), start, end));
+}
+
+void cached_type(struct call *call)
+{
+    const struct entry *entry =
+        tier_find_untouched(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
+    if (entry == NULL)
+        call_pass(call);
+    else
+        reply_status(&call->reply, entry->kind == ENTRY_ABSENT ? "none" : "string");
+}
+
+/* Remaining time */
+
+/* Answers a key's remaining time in `unit_ms`, as far as the entry knows it: absent and persistent keys always; a deadline only when
+ * it is L2's own and a remaining time is asked for (an absolute one would be off by the way from L2 to here). */
+static void answer_time(struct call *call, int64_t unit_ms, bool absolute)
+{
+    const struct entry *entry =
+        tier_find_untouched(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
+    if (entry != NULL && entry->kind == ENTRY_ABSENT) {
+        reply_int(&call->reply, -2);
+    } else if (entry != NULL && (entry->flags & ENTRY_PERSIST)) {
+        reply_int(&call->reply, -1);
+    } else if (entry != NULL && !(entry->flags & ENTRY_CAPPED) && !absolute) {
+        int64_t left_ms = (int64_t)entry->deadline_ms - larder_now_ms(call->larder);
+        reply_int(&call->reply, unit_ms == 1 ? left_ms : (left_ms + 500) / unit_ms);
+    } else {
+        call_pass(call);
+    }
+}
+
+void cached_ttl(struct call *call)
+{
+    answer_time(call, 1000, false);
+}
+
+void cached_pttl(struct call *call)
+{
+    answer_time(call, 1, false);
+}
+
+void cached_expiretime(struct call *call)
+{
+    answer_time(call, 1000, true);
+}
+
+void cached_pexpiretime(struct call *call)
+{
+    answer_time(call, 1, true);
+}

@@ -1,0 +1,19 @@
+/* Reads that L1 answers in front of an upstream: from the key's entry where there is one, else from L2 (GET and MGET fill L1, the
+ * others go through). Each is a command_fn. */
+#ifndef LARDER_COMMAND_CACHED_H
+#define LARDER_COMMAND_CACHED_H
+
+#include "core/command_table.h"
+
+command_fn cached_get;
+command_fn cached_mget;
+command_fn cached_exists;
+command_fn cached_strlen;
+command_fn cached_getrange;
+command_fn cached_ttl;
+command_fn cached_pttl;
+command_fn cached_expiretime;
+command_fn cached_pexpiretime;
+command_fn cached_type;
+
+#endif

@@ -1,0 +1,124 @@
+/* A client of larder: connection, protocol version, database, and the ordered queue of its replies.
+ *
+ * Replies leave in the order of the commands, whatever is in flight:
+ *
+ *     slots:  [waiting for L2] [done: "+OK"] [waiting for L2]       conn.out: bytes of everything before the first slot
+ *
+ * A command that is answered at once writes to conn.out while there are no slots, else into a done slot at the tail. A command
+ * that waits opens a slot (client_defer), keeps the pointer, and ends it once with slot_finish. A slot outlives its client: it is
+ * then an orphan, whose reply goes nowhere, and is freed by slot_finish. So an asynchronous operation may hold a slot, never a
+ * client.
+ *
+ * Back-pressure: a client with too many slots, or too much unread output, isn't parsed or read from until it has drained. */
+#ifndef LARDER_CORE_CLIENT_H
+#define LARDER_CORE_CLIENT_H
+
+#include "net/conn.h"
+#include "net/listener.h"
+#include "resp/reply.h"
+#include "resp/request.h"
+#include "resp/translate.h"
+
+struct larder;
+struct client;
+struct command;
+
+struct reply_slot {
+    TAILQ_ENTRY(reply_slot) link;
+    struct client *client; /* borrowed; NULL: the client is gone */
+    struct larder *larder; /* borrowed */
+    struct buf data;       /* of a finished slot that waits for those before it */
+    int proto;             /* the client's when the command came */
+    enum translate_rule rule;
+    bool done;
+    bool muted;            /* CLIENT REPLY OFF or SKIP */
+};
+
+TAILQ_HEAD(reply_slots, reply_slot);
+TAILQ_HEAD(client_list, client);
+
+struct client {
+    struct conn conn; /* first: a conn of the client's conn_shared is a client */
+    struct larder *larder;
+    TAILQ_ENTRY(client) link;        /* larder->clients */
+    TAILQ_ENTRY(client) resume_link; /* larder->resumable */
+    uint64_t id;
+    unsigned db;
+    int proto;
+    struct request_parser parser;
+    struct reply_slots slots;
+    size_t n_slots;                  /* waiting ones and those behind them */
+    size_t slot_bytes;               /* of finished replies that wait for those before them */
+    const struct command *last_command;
+    const struct command *cached_command; /* the row of cached_name; NULL after the table changed */
+    size_t cached_name_len;
+    char cached_name[24];            /* the last name looked up, as it was spelt */
+    char *name; /* owned, "" when none; of CLIENT SETNAME */
+    char *lib_name;
+    char *lib_version;
+    char peer[NET_NAME_MAX];
+    char local[NET_NAME_MAX];
+    int64_t created_ms;
+    int64_t active_ms;               /* last command */
+    int64_t over_soft_limit_since_ms; /* output above the soft limit; 0: it is not */
+    uint64_t n_commands;
+    uint64_t bytes_in;
+    bool authenticated;
+    bool reply_off;   /* CLIENT REPLY OFF */
+    bool reply_skip;  /* this command's reply is dropped */
+    bool reply_skip_next; /* CLIENT REPLY SKIP: set by it; moves to reply_skip (which it overwrites) after each command */
+    bool no_evict;
+    bool no_touch;
+    bool is_unix;
+    bool held_back;    /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
+    bool is_resumable; /* on larder->resumable */
+    bool ending;       /* nothing more is executed; closes when its slots and output are gone */
+};
+
+/* Takes over an accepted socket and adds the client to larder. Answers and closes when there are too many (maxclients) or
+ * protected mode forbids it. */
+void client_accept(struct larder *larder, int fd, bool is_unix);
+
+/* Ends a client: at once (client_close), or after the replies that it is owed (client_end). */
+void client_close(struct client *client, const char *why);
+void client_end(struct client *client);
+
+/* Finds a client by id; NULL when there is none. */
+struct client *client_find(struct larder *larder, uint64_t id);
+
+/* The handlers for conn_shared_init. */
+const struct conn_handlers *client_conn_handlers(void);
+
+/* Puts a held-back client on the list of those that are looked at again at the end of the turn. */
+void client_resume_later(struct client *client);
+
+/* The before-sleep hook: goes on with clients that had been held back (ctx is the larder). */
+void client_resume_hook(struct loop *loop, void *ctx);
+
+/* Looks again at every held-back client at the end of the turn (L2 has room again, CLIENT UNPAUSE). */
+void client_resume_all(struct larder *larder);
+
+/* Periodic: closes idle clients (`timeout`) and those above their output limit. */
+void client_cron(struct larder *larder);
+
+/* Slots */
+
+/* Opens a slot at the tail of the client's replies. Returns owned by the operation, which ends it with slot_finish. */
+struct reply_slot *client_defer(struct client *client) __attribute__((returns_nonnull));
+
+/* A writer for the slot's reply, to be used between here and slot_finish in the same turn. */
+struct reply slot_begin(struct reply_slot *slot);
+
+/* Ends the slot: the reply is what was written since slot_begin. Frees the slot or leaves it to the client. */
+void slot_finish(struct reply_slot *slot, const struct reply *reply);
+
+/* Ends the slot with a serialised RESP3 reply, translated by slot->rule for a RESP2 client. */
+void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3);
+
+/* A writer for a reply that is given at once: conn.out, or a done slot behind those that wait, or nowhere (CLIENT REPLY). */
+struct reply client_begin_reply(struct client *client);
+
+/* Ends it: marks the connection for writing, closes it when memory ran out. */
+void client_end_reply(struct client *client, const struct reply *reply);
+
+#endif

@@ -1,0 +1,284 @@
+/* The table of directives; see config_table.h. */
+#include "core/config_table.h"
+
+#include <limits.h>
+
+#define KB ((int64_t)1 << 10)
+#define MB ((int64_t)1 << 20)
+
+/* The place of a field, which must have exactly the type that values of the row's kind are kept in.
+ */
+#define FIELD(field, type)                                                                \
+    .offset = offsetof(struct config, field) +                                            \
+              0 * sizeof(_Generic(&((struct config *)0)->field, __typeof__(type) * : 1)), \
+    .size = sizeof(type)
+
+#define BOOL(field) .type = CONFIG_BOOL, FIELD(field, bool)
+#define INTEGER(field, low, high) \
+    .type = CONFIG_INTEGER, FIELD(field, int64_t), .min = (low), .max = (high)
+#define OCTAL(field, low, high) \
+    .type = CONFIG_OCTAL, FIELD(field, int64_t), .min = (low), .max = (high)
+#define MEMORY(field, low) \
+    .type = CONFIG_MEMORY, FIELD(field, int64_t), .min = (low), .max = INT64_MAX
+#define CHOICE(field, enumeration, names) \
+    .type = CONFIG_CHOICE, FIELD(field, enumeration), .choices = (names)
+#define TEXT(field) .type = CONFIG_TEXT, FIELD(field, char *)
+#define ADDRESSES(field) .type = CONFIG_ADDRESSES, FIELD(field, struct config_list)
+
+_Static_assert(sizeof(enum store_policy) == sizeof(int), "choices are written as an int");
+_Static_assert(sizeof(enum config_coherence) == sizeof(int), "choices are written as an int");
+_Static_assert(sizeof(enum log_level) == sizeof(int), "choices are written as an int");
+
+/* In the order in which Redis 7.0 lists them in its error. */
+static const struct config_choice policies[] = {
+    {"volatile-lru", STORE_VOLATILE_LRU},
+    {"volatile-lfu", STORE_VOLATILE_LFU},
+    {"volatile-random", STORE_VOLATILE_RANDOM},
+    {"volatile-ttl", STORE_VOLATILE_TTL},
+    {"allkeys-lru", STORE_ALLKEYS_LRU},
+    {"allkeys-lfu", STORE_ALLKEYS_LFU},
+    {"allkeys-random", STORE_ALLKEYS_RANDOM},
+    {"noeviction", STORE_NOEVICTION},
+    {NULL, 0},
+};
+
+static const struct config_choice levels[] = {
+    {"debug", LOG_DEBUG},     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE},
+    {"warning", LOG_WARNING}, {"nothing", LOG_NOTHING}, {NULL, 0},
+};
+
+static const struct config_choice coherences[] = {
+    {"tracking", CONFIG_COHERENCE_TRACKING},
+    {"ttl", CONFIG_COHERENCE_TTL},
+    {NULL, 0},
+};
+
+static const struct config_row rows[] = {
+/* Network */
+#define ROW .section = CONFIG_SECTION_NETWORK
+    {ROW, .name = "bind", ADDRESSES(bind), .group = CONFIG_LISTEN, .standard = "127.0.0.1 -::1",
+     .text = "Addresses to listen on: IPv4, IPv6, * (all of IPv4), ::* (all of IPv6); one with a "
+             "leading - may be "
+             "unavailable."},
+    {ROW, .name = "port", INTEGER(port, 0, 65535), .group = CONFIG_LISTEN, .standard = "6380",
+     .text = "TCP port to listen on; 0: no TCP."},
+    {ROW, .name = "unixsocket", TEXT(unixsocket), .group = CONFIG_LISTEN, .flags = CONFIG_IMMUTABLE,
+     .standard = "\"\"", .text = "Path of a unix socket to listen on; empty: none."},
+    {ROW, .name = "unixsocketperm", OCTAL(unixsocketperm, 0, 0777), .group = CONFIG_LISTEN,
+     .flags = CONFIG_IMMUTABLE, .standard = "0",
+     .text = "Mode of the unix socket, octal; 0: what the umask leaves."},
+    {ROW, .name = "tcp-backlog", INTEGER(tcp_backlog, 0, INT_MAX), .group = CONFIG_LISTEN,
+     .flags = CONFIG_IMMUTABLE, .standard = "511",
+     .text =
+         "Connections that may wait to be accepted; the kernel's somaxconn is a further limit."},
+    {ROW, .name = "timeout", INTEGER(timeout_s, 0, INT_MAX), .unit = "s", .group = CONFIG_CLIENTS,
+     .standard = "0", .text = "Closes a client that has been idle for so long; 0: never."},
+    {ROW, .name = "tcp-keepalive", INTEGER(tcp_keepalive_s, 0, INT_MAX), .unit = "s",
+     .group = CONFIG_CLIENTS, .standard = "300",
+     .text = "Idle time after which TCP probes a client that may have gone; 0: never."},
+    {ROW, .name = "maxclients", INTEGER(maxclients, 1, UINT_MAX), .group = CONFIG_CLIENTS,
+     .standard = "10000",
+     .text = "Clients connected at a time; file descriptors are a further limit."},
+    {ROW, .name = "protected-mode", BOOL(protected_mode), .group = CONFIG_CLIENTS,
+     .standard = "yes", .text = "Without a password, accept clients of this host only."},
+    {ROW, .name = "requirepass", TEXT(requirepass), .group = CONFIG_CLIENTS, .flags = CONFIG_SECRET,
+     .standard = "\"\"",
+     .text = "Password that clients must give with AUTH or HELLO; empty: none."},
+#undef ROW
+/* Limits */
+#define ROW .section = CONFIG_SECTION_LIMITS, .group = CONFIG_CLIENTS
+    {ROW, .name = "client-query-buffer-limit", MEMORY(client_query_buffer_limit_bytes, MB),
+     .standard = "1gb",
+     .text = "Bytes of commands that one client may have sent and larder not yet executed."},
+    {ROW, .name = "proto-max-bulk-len", MEMORY(proto_max_bulk_len_bytes, MB), .standard = "512mb",
+     .text = "Longest argument of a command."},
+    {ROW, .name = "client-output-buffer-limit", .type = CONFIG_OUTPUT_LIMIT,
+     FIELD(client_output_buffer_limit, struct config_output_limit[CONFIG_CLIENT_CLASSES]),
+     .standard = "normal 256mb 64mb 60 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
+     .text = "Closes a client of a class (normal, replica, pubsub) whose unread replies exceed the "
+             "first size, or the second one "
+             "for so many seconds; 0: no such limit."},
+    {ROW, .name = "client-max-inflight", INTEGER(client_max_inflight, 1, 1 << 20),
+     .standard = "1024",
+     .text =
+         "Commands of one client that may wait for their replies before no more are read from it."},
+#undef ROW
+/* L1 */
+#define ROW .section = CONFIG_SECTION_L1, .group = CONFIG_STORE
+    {ROW, .name = "l1-enabled", BOOL(l1_enabled), .standard = "yes",
+     .text = "Keep values in memory; no: every command goes to the upstream."},
+    {ROW, .name = "maxmemory", MEMORY(maxmemory_bytes, 0), .standard = "256mb",
+     .text = "Budget of L1, its index included; 0: no limit."},
+    {ROW, .name = "maxmemory-policy", CHOICE(maxmemory_policy, enum store_policy, policies),
+     .standard = "allkeys-lru", .text = "What L1 evicts when it is over its budget."},
+    {ROW, .name = "maxmemory-samples", INTEGER(maxmemory_samples, 1, 64), .standard = "5",
+     .text = "Entries that are compared for one eviction."},
+    {ROW, .name = "lfu-log-factor", INTEGER(lfu_log_factor, 0, INT_MAX), .standard = "10",
+     .text = "How many more accesses each step of an LFU counter takes."},
+    {ROW, .name = "lfu-decay-time", INTEGER(lfu_decay_minutes, 0, INT_MAX), .unit = "min",
+     .standard = "1", .text = "Time after which an LFU counter loses one; 0: never."},
+    {ROW, .name = "l1-ttl", INTEGER(l1_ttl_s, 0, INT_MAX), .unit = "s", .standard = "300",
+     .text = "Longest life in L1 of what came from the upstream; 0: no cap beyond the key's own "
+             "deadline."},
+    {ROW, .name = "l1-max-item", MEMORY(l1_max_item_bytes, 0), .standard = "0",
+     .text = "Larger entries (key and value) stay out of L1; 0: no limit but the budget."},
+    {ROW, .name = "l1-max-entries", INTEGER(l1_max_entries, 0, INT64_MAX), .standard = "0",
+     .text = "Entries that L1 holds at most; 0: no limit but the budget."},
+    {ROW, .name = "databases", INTEGER(databases, 1, 1024), .flags = CONFIG_IMMUTABLE,
+     .standard = "16", .text = "Databases that SELECT accepts."},
+#undef ROW
+/* L2 */
+#define ROW .section = CONFIG_SECTION_L2, .group = CONFIG_UPSTREAM
+    {ROW, .name = "upstream", TEXT(upstream), .flags = CONFIG_IMMUTABLE | CONFIG_URL,
+     .standard = "\"\"",
+     .text = "The Redis behind larder: host:port, unix:/path or "
+             "redis://[user[:password]@]host[:port][/db]; empty: L1 alone."},
+    {ROW, .name = "upstream-username", TEXT(upstream_username), .standard = "\"\"",
+     .text = "User to log in as at the upstream; empty: the URL's, or the default user."},
+    {ROW, .name = "upstream-password", TEXT(upstream_password), .flags = CONFIG_SECRET,
+     .standard = "\"\"",
+     .text = "Password for the upstream; empty: that of upstream-password-file, of the "
+             "environment, or of the URL."},
+    {ROW, .name = "upstream-password-file", TEXT(upstream_password_file), .flags = CONFIG_IMMUTABLE,
+     .standard = "\"\"",
+     .text = "File that holds the password for the upstream, read at start; one line break at its "
+             "end is dropped."},
+    {ROW, .name = "upstream-timeout", INTEGER(upstream_timeout_ms, 1, 3600000), .unit = "ms",
+     .standard = "5000",
+     .text = "Time after which a command that the upstream has not answered fails."},
+    {ROW, .name = "upstream-connect-timeout", INTEGER(upstream_connect_timeout_ms, 1, 3600000),
+     .unit = "ms", .standard = "1000",
+     .text = "Time for connecting and logging in to the upstream."},
+    {ROW, .name = "upstream-ping-interval", INTEGER(upstream_ping_interval_ms, 10, 3600000),
+     .unit = "ms", .standard = "1000",
+     .text = "Silence after which the upstream is pinged, so that a dead link is noticed."},
+    {ROW, .name = "upstream-backoff-min", INTEGER(upstream_backoff_min_ms, 1, 60000), .unit = "ms",
+     .standard = "50",
+     .text = "Wait before the first attempt to connect again; it doubles with each failure."},
+    {ROW, .name = "upstream-backoff-max", INTEGER(upstream_backoff_max_ms, 1, 60000), .unit = "ms",
+     .standard = "500",
+     .text = "Longest wait between two attempts to connect; not below upstream-backoff-min."},
+    {ROW, .name = "upstream-max-inflight", INTEGER(upstream_max_inflight, 1, 1 << 24),
+     .standard = "65536",
+     .text = "Commands that may wait for the upstream's reply; further ones fail at once."},
+    {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
+     .flags = CONFIG_IMMUTABLE, .standard = "tracking",
+     .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "
+             "all: values live until l1-ttl)."},
+#undef ROW
+/* Warming */
+#define ROW .section = CONFIG_SECTION_WARMING, .group = CONFIG_OTHER
+    {ROW, .name = "warm-dir", TEXT(warm_dir), .flags = CONFIG_IMMUTABLE, .standard = "\"\"",
+     .text = "Directory that CACHE WARM FILE may read from; empty: CACHE WARM FILE is off."},
+    {ROW, .name = "warm-concurrency", INTEGER(warm_concurrency, 1, 1000), .standard = "10",
+     .text = "Fetches in flight of a CACHE WARM job that names no CONCURRENCY."},
+#undef ROW
+/* Operation */
+#define ROW .section = CONFIG_SECTION_OPERATION
+    {ROW, .name = "loglevel", CHOICE(loglevel, enum log_level, levels), .group = CONFIG_LOG,
+     .standard = "notice", .text = "Least important messages that are logged."},
+    {ROW, .name = "logfile", TEXT(logfile), .group = CONFIG_LOG, .flags = CONFIG_IMMUTABLE,
+     .standard = "\"\"", .text = "File to append the log to; empty: standard output."},
+    {ROW, .name = "pidfile", .group = CONFIG_OTHER, TEXT(pidfile), .flags = CONFIG_IMMUTABLE,
+     .standard = "\"\"", .text = "File for the process id; empty: none."},
+    {ROW, .name = "slowlog-log-slower-than", .group = CONFIG_OTHER,
+     INTEGER(slowlog_log_slower_than_us, -1, INT64_MAX), .unit = "us", .standard = "10000",
+     .text = "Commands that take longer enter the slow log; 0: all, -1: none."},
+    {ROW, .name = "slowlog-max-len", .group = CONFIG_OTHER, INTEGER(slowlog_max_len, 0, INT_MAX),
+     .standard = "128", .text = "Entries that the slow log holds."},
+    {ROW, .name = "latency-tracking", .group = CONFIG_OTHER, BOOL(latency_tracking),
+     .standard = "yes", .text = "Keep a latency histogram for each command."},
+    {ROW, .name = "shutdown-timeout", .group = CONFIG_OTHER,
+     INTEGER(shutdown_timeout_s, 0, INT_MAX), .unit = "s", .standard = "10",
+     .text = "Time that commands in flight have to finish at SIGTERM or SIGINT."},
+    {ROW, .name = "allow-admin", .group = CONFIG_OTHER, BOOL(allow_admin),
+     .flags = CONFIG_IMMUTABLE, .standard = "no",
+     .text = "Pass administrative commands (SHUTDOWN, REPLICAOF, DEBUG, FAILOVER, ...) on to the "
+             "upstream."},
+#undef ROW
+/* Asked for by redis-benchmark and frameworks; larder keeps no files. */
+#define ROW                                                                               \
+    .section = CONFIG_SECTION_COMPATIBILITY, .group = CONFIG_OTHER, .type = CONFIG_FIXED, \
+    .flags = CONFIG_IMMUTABLE
+    {ROW, .name = "save", .standard = "\"\"", .text = "Always empty."},
+    {ROW, .name = "appendonly", .standard = "no", .text = "Always no."},
+#undef ROW
+};
+
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(N_ROWS <= CONFIG_ROWS_MAX, "callers keep one flag for each row");
+
+/* Longer names are compared to nothing. */
+#define NAME_MAX_NEAR 64
+
+const struct config_row *config_table(size_t *n_rows)
+{
+    *n_rows = N_ROWS;
+    return rows;
+}
+
+const struct config_row *config_table_find(struct bytes name)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (bytes_is(name, rows[i].name))
+            return &rows[i];
+    return NULL;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein's distance without regard to case, kept in one line of the matrix. b is at most
+ * NAME_MAX_NEAR long. */
+static size_t distance(struct bytes a, struct bytes b)
+{
+    size_t line[NAME_MAX_NEAR + 1];
+    for (size_t j = 0; j <= b.len; j++)
+        line[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        size_t diagonal = line[0];
+        line[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t above = line[j];
+            size_t replaced = diagonal + (bytes_lower(a.ptr[i - 1]) != bytes_lower(b.ptr[j - 1]));
+            line[j] = smaller(replaced, smaller(above, line[j - 1]) + 1);
+            diagonal = above;
+        }
+    }
+    return line[b.len];
+}
+
+const struct config_row *config_table_nearest(struct bytes name)
+{
+    if (name.len == 0 || name.len > NAME_MAX_NEAR)
+        return NULL;
+    /* A third of the letters (rounded up) may be wrong, three at most. */
+    size_t best = smaller((name.len + 2) / 3, 3) + 1;
+    const struct config_row *nearest = NULL;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (rows[i].section == CONFIG_SECTION_COMPATIBILITY)
+            continue;
+        size_t d = distance(name, bytes_of_str(rows[i].name));
+        if (d < best) {
+            best = d;
+            nearest = &rows[i];
+        }
+    }
+    return nearest;
+}
+
+const char *config_table_section(enum config_section section)
+{
+    static const char *const names[CONFIG_SECTIONS] = {
+        [CONFIG_SECTION_NETWORK] = "Network",
+        [CONFIG_SECTION_LIMITS] = "Limits for clients",
+        [CONFIG_SECTION_L1] = "L1: the memory cache",
+        [CONFIG_SECTION_L2] = "L2: the upstream",
+        [CONFIG_SECTION_WARMING] = "Warming",
+        [CONFIG_SECTION_OPERATION] = "Operation",
+        [CONFIG_SECTION_COMPATIBILITY] = "Compatibility",
+    };
+    return names[section];
+}

@@ -1,0 +1,295 @@
+/* From a parsed request to its handler: checks in the order of Redis 7.0's processCommand, counting, timing; and the two ways
+ * in which a handler sends its command on to L2. */
+#include "core/larder.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* Longest part of an unknown command's name and arguments that its error shows, as Redis. */
+#define SHOWN_MAX 128
+
+/* Errors */
+
+void larder_count_error(struct larder *larder, struct bytes error_line)
+{
+    larder->stats.error_replies++;
+    errorstats_count(&larder->errorstats, error_line);
+}
+
+static const char *full_name(const struct call *call, char *out, size_t size)
+{
+    struct bytes name = call->argv[0];
+    if (call->command == NULL)
+        snprintf(out, size, "%.*s", (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr);
+    else if (command_table_find(call->larder->commands, name) == call->command)
+        snprintf(out, size, "%s", call->command->name);
+    else
+        snprintf(out, size, "%s|%s", command_table_find(call->larder->commands, name)->name, call->command->name);
+    return out;
+}
+
+void call_wrong_arity(struct call *call)
+{
+    char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
+    reply_error(&call->reply, "ERR wrong number of arguments for '%s' command", full_name(call, name, sizeof(name)));
+}
+
+void call_syntax_error(struct call *call)
+{
+    reply_error(&call->reply, "ERR syntax error");
+}
+
+static void unknown_command(struct call *call)
+{
+    char args[2 * SHOWN_MAX];
+    size_t len = 0;
+    args[0] = '\0';
+    for (size_t i = 1; i < call->argc && len < SHOWN_MAX; i++) {
+        size_t room = SHOWN_MAX - len;
+        size_t shown = call->argv[i].len < room ? call->argv[i].len : room;
+        len += (size_t)snprintf(args + len, sizeof(args) - len, "'%.*s' ", (int)shown, call->argv[i].ptr);
+    }
+    struct bytes name = call->argv[0];
+    reply_error(&call->reply, "ERR unknown command '%.*s', with args beginning with: %s",
+                (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr, args);
+}
+
+/* Sending on */
+
+struct reply_slot *call_defer(struct call *call)
+{
+    call->deferred = true;
+    return client_defer(call->client);
+}
+
+uint64_t call_hash(const struct call *call, size_t i)
+{
+    return i == 1 && call->has_hash ? call->hash : store_hash(call->larder->store, call->argv[i]);
+}
+
+static void on_reply(void *ctx, struct bytes reply)
+{
+    slot_finish_resp3(ctx, reply);
+}
+
+static struct reply_slot *defer_translated(struct call *call)
+{
+    struct reply_slot *slot = call_defer(call);
+    if (call->client->proto == 2)
+        slot->rule = translate_rule_for(call->argv, call->argc);
+    return slot;
+}
+
+void call_pass(struct call *call)
+{
+    tier_pass(call->larder->tier, call->client->db, call->raw, on_reply, defer_translated(call));
+}
+
+void call_write(struct call *call)
+{
+    struct command_keys keys;
+    if (!command_keys_collect(call->command, call->argv, call->argc, true, &keys)) {
+        reply_error(&call->reply, "ERR larder has no memory for the keys of this command");
+        return;
+    }
+    enum tier_scope scope = TIER_KEYS;
+    if (call->command->flags & COMMAND_WRITES_ALL)
+        scope = TIER_ALL;
+    else if ((call->command->flags & COMMAND_WATCHES_DB) || !keys.complete)
+        scope = TIER_DATABASE;
+    tier_write(call->larder->tier, call->client->db, call->raw, scope, keys.items, keys.n, on_reply, defer_translated(call));
+    command_keys_deinit(&keys);
+}
+
+/* Commands that the table doesn't know */
+
+static void on_learned_again(void *ctx, struct bytes reply)
+{
+    struct larder *larder = ctx;
+    if (reply.ptr[0] == '*' && command_table_learn(larder->commands, reply, call_pass, call_write) > 0)
+        LOG(LOG_NOTICE, "Learned the upstream's commands again");
+}
+
+/* L2 ran a command that it did not list when the link came up, such as one of a module loaded since: what it wrote is unknown. */
+static void on_unknown_reply(void *ctx, struct bytes reply)
+{
+    struct reply_slot *slot = ctx;
+    struct larder *larder = slot->larder;
+    if (reply.ptr[0] != '-') {
+        tier_drop_all(larder->tier);
+        tier_pass(larder->tier, 0, BYTES("*1\r\n$7\r\nCOMMAND\r\n"), on_learned_again, larder);
+    }
+    slot_finish_resp3(slot, reply);
+}
+
+static void call_unknown(struct call *call)
+{
+    struct tier *tier = call->larder->tier;
+    if (call->larder->learned)
+        tier_pass(tier, call->client->db, call->raw, on_unknown_reply, defer_translated(call));
+    else
+        tier_write(tier, call->client->db, call->raw, TIER_DATABASE, NULL, 0, on_reply, defer_translated(call));
+}
+
+void larder_on_upstream_up(void *ctx)
+{
+    struct larder *larder = ctx;
+    struct bytes table = link_get_command_table(larder->link);
+    size_t n = table.len > 0 ? command_table_learn(larder->commands, table, call_pass, call_write) : 0;
+    larder->learned = n > 0;
+    if (n > 0)
+        LOG(LOG_VERBOSE, "The upstream has %zu commands", n);
+    else
+        LOG(LOG_WARNING, "The upstream does not tell its commands: those that larder does not know drop L1 when they are used");
+}
+
+/* Checks */
+
+/* An HTTP request, sent here to smuggle commands: closed without an answer, as Redis. */
+static bool is_http(struct bytes name)
+{
+    return bytes_is(name, "post") || bytes_is(name, "host:");
+}
+
+static bool is_learned_only(const struct command *command)
+{
+    return (command->flags & COMMAND_LEARNED) != 0;
+}
+
+/* Says why a command that larder has no handler of its own for can't be sent on; NULL: it can. */
+static const char *why_not_sent(const struct larder *larder, const struct command *command)
+{
+    if (!is_learned_only(command))
+        return NULL;
+    if ((command->flags & COMMAND_ADMIN) && !larder->config.allow_admin)
+        return "is an administrative command; set allow-admin to send it upstream";
+    if (command->flags & COMMAND_BLOCKING)
+        return "blocks its connection and is not supported through larder yet";
+    return NULL;
+}
+
+static bool is_paused(const struct larder *larder, const struct command *command)
+{
+    if (__builtin_expect(larder->paused_until_ms == 0, 1))
+        return false;
+    if (larder->paused_until_ms <= larder_now_ms(larder))
+        return false;
+    return !larder->paused_writes_only || command == NULL || (command->flags & COMMAND_WRITE);
+}
+
+/* The function that serves the call; NULL when the command is refused and the error is written. */
+static command_fn *check(struct call *call)
+{
+    struct larder *larder = call->larder;
+    const struct command *command = call->command;
+    if (command == NULL) {
+        if (larder->link != NULL && call->client->authenticated)
+            return call_unknown;
+        unknown_command(call);
+        return NULL;
+    }
+    command_fn *fn = larder->link != NULL || (command->flags & COMMAND_LOCAL) ? command->fn : command->alone;
+    if (fn == NULL) {
+        unknown_command(call);
+        return NULL;
+    }
+    if (!is_learned_only(command) && !command_arity_ok(command, call->argc)) {
+        call_wrong_arity(call);
+        return NULL;
+    }
+    if (!call->client->authenticated && !(command->flags & COMMAND_NO_AUTH)) {
+        reply_error(&call->reply, "NOAUTH Authentication required.");
+        return NULL;
+    }
+    const char *why = why_not_sent(larder, command);
+    if (why != NULL) {
+        char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
+        reply_error(&call->reply, "ERR '%s' %s", full_name(call, name, sizeof(name)), why);
+        return NULL;
+    }
+    return fn;
+}
+
+/* Execution */
+
+static void account(struct call *call, struct command_stats *stats, bool failed)
+{
+    struct larder *larder = call->larder;
+    int64_t now_ns = clock_read_ns();
+    int64_t took_ns = now_ns - larder->stamp_ns;
+    larder->stamp_ns = now_ns;
+    stats->calls++;
+    stats->nanoseconds += (uint64_t)took_ns;
+    stats->failed += failed;
+    if (__builtin_expect(slowlog_is_slow(larder->config.slowlog_log_slower_than_us, took_ns / 1000), 0)) {
+        struct slowlog_event event = {
+            .argv = call->argv,
+            .argc = call->argc,
+            .client_address = bytes_of_str(call->client->peer),
+            .client_name = bytes_of_str(call->client->name),
+            .duration_us = took_ns / 1000,
+            .unix_s = clock_wall_ms(&larder->loop.clock) / 1000,
+        };
+        slowlog_note(&larder->slowlog, (size_t)larder->config.slowlog_max_len, &event);
+    }
+}
+
+/* The request as a RESP array: its own bytes where they are one, else serialised into the scratch buffer. */
+static bool set_raw(struct call *call, const struct request *request)
+{
+    if (__builtin_expect(request->canonical, 1)) {
+        call->raw = request->raw;
+        return true;
+    }
+    struct buf *scratch = &call->larder->scratch;
+    scratch->len = 0;
+    buf_trim(scratch, CONN_READ_BYTES);
+    bool ok = request_encode(call->argv, call->argc, scratch);
+    call->raw = buf_bytes(scratch);
+    return ok;
+}
+
+bool larder_execute(struct larder *larder, struct client *client, const struct parsed *parsed)
+{
+    const struct bytes *argv = request_argv(&parsed->request);
+    struct call call = {.larder = larder, .client = client, .argv = argv, .argc = parsed->request.argc};
+    if (parsed->command != NULL)
+        call.command = command_resolve(parsed->command, argv, call.argc);
+    else if (is_http(argv[0])) {
+        LOG(LOG_WARNING, "Possible SECURITY ATTACK: %s sends HTTP; closed", client->peer);
+        client_close(client, "HTTP request");
+        return true;
+    }
+    if (is_paused(larder, call.command))
+        return false;
+    call.hash = parsed->hash;
+    call.has_hash = parsed->has_hash;
+    if (!set_raw(&call, &parsed->request)) {
+        client_close(client, "out of memory for a command");
+        return true;
+    }
+    client->last_command = call.command;
+    client->n_commands++;
+    larder->stats.commands++;
+    call.reply = client_begin_reply(client);
+    size_t start = call.reply.out->len;
+    command_fn *fn = check(&call);
+    if (fn != NULL)
+        fn(&call);
+    /* The connection may be gone now; the client's memory is there until the end of the turn. */
+    bool failed = !call.deferred && !client->conn.closed && call.reply.out->len > start && call.reply.out->data[start] == '-';
+    if (failed)
+        larder_count_error(larder, bytes_of(call.reply.out->data + start, call.reply.out->len - start));
+    if (call.command != NULL && fn == NULL)
+        call.command->stats->rejected++;
+    else if (call.command != NULL)
+        account(&call, call.command->stats, failed);
+    if (!call.deferred)
+        client_end_reply(client, &call.reply);
+    if (__builtin_expect(client->reply_skip | client->reply_skip_next, 0)) {
+        client->reply_skip = client->reply_skip_next;
+        client->reply_skip_next = false;
+    }
+    return true;
+}

@@ -1,0 +1,155 @@
+/* The ordered queue of a client's replies; see client.h. */
+#include "core/larder.h"
+
+#include "base/mem.h"
+
+static void free_slot(struct reply_slot *slot)
+{
+    buf_deinit(&slot->data);
+    mem_free(slot);
+}
+
+static struct reply_slot *open_slot(struct client *client)
+{
+    struct reply_slot *slot = mem_zalloc(sizeof(*slot));
+    slot->client = client;
+    slot->larder = client->larder;
+    slot->proto = client->proto;
+    slot->muted = client->reply_off || client->reply_skip;
+    TAILQ_INSERT_TAIL(&client->slots, slot, link);
+    client->n_slots++;
+    return slot;
+}
+
+struct reply_slot *client_defer(struct client *client)
+{
+    /* client_begin_reply may have opened a finished slot for a reply that was not written: it becomes the one that waits. */
+    struct reply_slot *tail = TAILQ_LAST(&client->slots, reply_slots);
+    if (tail != NULL && tail->done && tail->data.len == 0) {
+        tail->done = false;
+        tail->proto = client->proto;
+        tail->muted = client->reply_off || client->reply_skip;
+        return tail;
+    }
+    return open_slot(client);
+}
+
+/* Where nobody listens. */
+static struct buf *nowhere(struct larder *larder)
+{
+    larder->discard.len = 0;
+    buf_trim(&larder->discard, CONN_OUT_KEEP);
+    return &larder->discard;
+}
+
+struct reply slot_begin(struct reply_slot *slot)
+{
+    struct client *client = slot->client;
+    struct buf *out = &slot->data;
+    if (client == NULL || slot->muted)
+        out = nowhere(slot->larder);
+    else if (TAILQ_FIRST(&client->slots) == slot)
+        out = &client->conn.out;
+    return (struct reply){.out = out, .proto = slot->proto};
+}
+
+/* Moves the finished slots at the head of the queue into the output. */
+static void release_slots(struct client *client, struct reply *reply)
+{
+    struct reply_slot *head;
+    while ((head = TAILQ_FIRST(&client->slots)) != NULL && head->done) {
+        if (head->data.len > 0) {
+            client->slot_bytes -= head->data.len;
+            reply->failed |= !buf_append(&client->conn.out, head->data.data, head->data.len);
+        }
+        TAILQ_REMOVE(&client->slots, head, link);
+        client->n_slots--;
+        free_slot(head);
+    }
+}
+
+static bool is_over_output_limit(const struct client *client)
+{
+    int64_t hard = client->larder->config.client_output_buffer_limit[CONFIG_CLASS_NORMAL].hard_bytes;
+    return hard > 0 && conn_pending_output(&client->conn) + client->slot_bytes > (size_t)hard;
+}
+
+/* Looks at the client after output was added. */
+static void after_output(struct client *client, const struct reply *reply)
+{
+    if (reply->failed) {
+        client_close(client, "out of memory for output");
+        return;
+    }
+    if (is_over_output_limit(client)) {
+        client->larder->stats.clients_closed_output++;
+        client_close(client, "output buffer limit");
+        return;
+    }
+    if (conn_pending_output(&client->conn) > 0)
+        conn_mark_dirty(&client->conn);
+}
+
+void slot_finish(struct reply_slot *slot, const struct reply *reply)
+{
+    struct client *client = slot->client;
+    if (client == NULL) {
+        free_slot(slot);
+        return;
+    }
+    struct reply state = *reply;
+    slot->done = true;
+    client->slot_bytes += slot->data.len;
+    release_slots(client, &state);
+    after_output(client, &state);
+    if (client->conn.closed)
+        return;
+    if (client->n_slots == 0 && (client->ending || (client->conn.at_end && !client->held_back)))
+        conn_close_after_output(&client->conn);
+    else if (client->held_back)
+        client_resume_later(client);
+}
+
+void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3)
+{
+    struct reply reply = slot_begin(slot);
+    if (resp3.ptr[0] == '-')
+        larder_count_error(slot->larder, resp3);
+    if (slot->proto == 3)
+        reply_raw(&reply, resp3);
+    else if (!translate_to_resp2(resp3.ptr, resp3.len, slot->rule, reply.out))
+        reply_error(&reply, "ERR larder can't translate this reply to RESP2");
+    slot_finish(slot, &reply);
+}
+
+struct reply client_begin_reply(struct client *client)
+{
+    struct reply reply = {.out = &client->conn.out, .proto = client->proto};
+    if (client->reply_off || client->reply_skip) {
+        reply.out = nowhere(client->larder);
+    } else if (!TAILQ_EMPTY(&client->slots)) {
+        struct reply_slot *tail = TAILQ_LAST(&client->slots, reply_slots);
+        if (!tail->done) {
+            tail = open_slot(client);
+            tail->done = true;
+        } else {
+            client->slot_bytes -= tail->data.len;
+        }
+        reply.out = &tail->data;
+    }
+    return reply;
+}
+
+void client_end_reply(struct client *client, const struct reply *reply)
+{
+    if (client->conn.closed)
+        return;
+    if (reply->out != &client->conn.out && reply->out != &client->larder->discard)
+        client->slot_bytes += reply->out->len;
+    if (__builtin_expect(reply->failed || conn_pending_output(&client->conn) + client->slot_bytes > CONN_READ_BYTES, 0)) {
+        after_output(client, reply);
+        return;
+    }
+    if (client->conn.out.len > 0)
+        conn_mark_dirty(&client->conn);
+}

@@ -1,0 +1,48 @@
+/* Making a change of the configuration felt (CONFIG SET). */
+#include "core/larder.h"
+#include "server/listen.h"
+#include "server/options.h"
+
+#include <stdio.h>
+
+static bool apply_log(const struct config *config, char *error, size_t size)
+{
+    int result = log_open(config->logfile);
+    if (result < 0) {
+        snprintf(error, size, "can't open the log file: %s", strerror(-result));
+        return false;
+    }
+    log_set_level(config->loglevel);
+    return true;
+}
+
+static void apply_store(struct larder *larder, const struct config *config)
+{
+    struct store_options store_options;
+    struct tier_options tier_options;
+    config_store_options(config, &store_options);
+    options_tier(config, &tier_options);
+    store_options.n_dbs = store_get_options(larder->store)->n_dbs;
+    store_configure(larder->store, &store_options);
+    tier_configure(larder->tier, &tier_options);
+}
+
+uint32_t larder_apply_config(void *ctx, const struct config *config, uint32_t groups, char *error, size_t size)
+{
+    struct larder *larder = ctx;
+    if ((groups & CONFIG_LOG) && !apply_log(config, error, size))
+        return CONFIG_LOG;
+    if (groups & CONFIG_LISTEN) {
+        listen_close(larder);
+        if (!listen_open(larder, config, error, size))
+            return CONFIG_LISTEN;
+    }
+    if (groups & CONFIG_STORE)
+        apply_store(larder, config);
+    if ((groups & CONFIG_UPSTREAM) && larder->link != NULL) {
+        struct link_options options = {0};
+        options_link_limits(config, &options);
+        link_configure(larder->link, &options);
+    }
+    return 0;
+}

@@ -1,0 +1,49 @@
+/* What of the configuration each layer gets to know; see options.h. */
+#include "server/options.h"
+
+#include "base/mem.h"
+#include "core/config_secret.h"
+
+/* Largest reply that is taken from L2: a bulk of proto-max-bulk-len with room for its frame, times two for replies of many. */
+#define REPLY_FACTOR 2
+
+void options_tier(const struct config *config, struct tier_options *options)
+{
+    options->l1_enabled = config->l1_enabled;
+    options->l1_ttl_ms = config->l1_ttl_s * 1000;
+    options->max_item_bytes = (size_t)config->l1_max_item_bytes;
+}
+
+void options_link_limits(const struct config *config, struct link_options *options)
+{
+    options->timeout_ms = config->upstream_timeout_ms;
+    options->connect_timeout_ms = config->upstream_connect_timeout_ms;
+    options->ping_interval_ms = config->upstream_ping_interval_ms;
+    options->backoff_min_ms = config->upstream_backoff_min_ms;
+    options->backoff_max_ms = config->upstream_backoff_max_ms;
+    options->max_inflight = (size_t)config->upstream_max_inflight;
+    options->max_reply_bytes = (size_t)config->proto_max_bulk_len_bytes * REPLY_FACTOR;
+}
+
+static char *copy_unless_empty(const char *text)
+{
+    return text[0] != '\0' ? mem_strdup(text) : NULL;
+}
+
+bool options_link(const struct config *config, struct link_options *options, char *error, size_t size)
+{
+    memset(options, 0, sizeof(*options));
+    if (!address_parse(&options->address, config->upstream, error, size))
+        return false;
+    options_link_limits(config, options);
+    options->username = copy_unless_empty(config->upstream_username);
+    options->password = copy_unless_empty(config_secret_password(config));
+    options->tracking = config->l1_enabled && config->coherence == CONFIG_COHERENCE_TRACKING;
+    return true;
+}
+
+void options_warm(const struct config *config, struct warm_options *options)
+{
+    warm_options_default(options);
+    options->dir = config->warm_dir;
+}

@@ -1,0 +1,19 @@
+/* What of the configuration each layer gets to know. */
+#ifndef LARDER_SERVER_OPTIONS_H
+#define LARDER_SERVER_OPTIONS_H
+
+#include "core/config.h"
+#include "tier/tier.h"
+#include "tier/warm.h"
+
+void options_tier(const struct config *config, struct tier_options *options);
+
+/* Times and limits of the link; address and credentials stay empty. */
+void options_link_limits(const struct config *config, struct link_options *options);
+
+/* All of a link: parses `upstream`. On failure writes why (without a secret) and returns false. */
+bool options_link(const struct config *config, struct link_options *options, char *error, size_t size);
+
+void options_warm(const struct config *config, struct warm_options *options);
+
+#endif

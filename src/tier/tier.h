@@ -1,0 +1,125 @@
+/* Where L1 and L2 meet: read-through, write-through, single flight, coherence.
+ *
+ *     get      L1 hit -> value;  miss -> join or start the key's fetch -> "GET k, PTTL k" down the link -> L1, waiters
+ *     write    drop keys from L1, doom their fetches -> L2 -> drop again -> reply
+ *     pass     L2, nothing kept
+ *
+ * Coherence rules (doc/design.md proves them): all fills travel on the one tracking link, in order with the invalidations.
+ *  - A push that comes between a fetch's value and its PTTL dooms the fetch: its value goes to the waiters, not into L1. A push
+ *    before the value is older than the value.
+ *  - A write dooms the fetches that were sent before it; a read after it starts a new one behind it on the link.
+ *  - The loss of the link makes every entry unreachable before anything else is served.
+ *  - A fill's deadline counts from the moment the fetch was given to the link, so that it is never late.
+ *
+ * Knows no clients and no commands. Values and errors are handed over as bytes. */
+#ifndef LARDER_TIER_TIER_H
+#define LARDER_TIER_TIER_H
+
+#include "base/buf.h"
+#include "net/loop.h"
+#include "store/store.h"
+#include "upstream/link.h"
+
+enum tier_answer {
+    TIER_STRING, /* bytes is the value */
+    TIER_ABSENT, /* the key does not exist */
+    TIER_ERROR,  /* bytes is an error reply, whole line ("-WRONGTYPE ...\r\n" of L2, "-UPSTREAM ...\r\n" of larder) */
+};
+
+/* Runs once per waiter. `bytes` is borrowed for the call. */
+typedef void tier_fetch_fn(void *ctx, enum tier_answer answer, struct bytes bytes);
+
+/* `reply` is a whole RESP3 reply of L2, or an error of larder. */
+typedef void tier_reply_fn(void *ctx, struct bytes reply);
+
+struct tier_options {
+    bool l1_enabled;
+    int64_t l1_ttl_ms;      /* cap on an entry's life; 0: none */
+    size_t max_item_bytes;  /* larger values are not kept; 0: no limit but the store's */
+};
+
+struct tier_counters {
+    uint64_t hits;           /* answered from L1 (absent ones included) */
+    uint64_t negative_hits;  /* of these: absent */
+    uint64_t misses;
+    uint64_t fetches;        /* sent to L2 */
+    uint64_t joins;          /* misses that waited for another's fetch */
+    uint64_t fetch_errors;
+    uint64_t l2_found;       /* fetches that brought a value */
+    uint64_t l2_absent;
+    uint64_t fills;          /* put into L1 */
+    uint64_t fills_doomed_by_write;
+    uint64_t fills_doomed_by_push;
+    uint64_t fills_refused;  /* too big, or no room */
+    uint64_t writes;
+    uint64_t passes;
+    uint64_t invalidated;    /* entries dropped by pushes */
+    uint64_t dropped_by_write;
+    uint64_t flushes_link;   /* whole L1, by the loss of the link */
+    uint64_t flushes_push;   /* by FLUSHALL or FLUSHDB at L2 */
+    uint64_t flushes_write;  /* by a write with unknown keys, or of a whole database */
+};
+
+struct tier;
+
+/* Creates a tier over `store` and the link that `link_options` describe (both taken; link_options NULL: L1 alone).
+ * Registers its hook with the loop. Returns owned. */
+struct tier *tier_create(struct loop *loop, struct store *store, struct link_options *link_options,
+                         const struct tier_options *options) __attribute__((returns_nonnull));
+void tier_destroy(struct tier *tier);
+void tier_configure(struct tier *tier, const struct tier_options *options);
+
+struct store *tier_store(struct tier *tier);
+struct link *tier_link(struct tier *tier); /* NULL: L1 alone */
+
+/* Called (with ctx) when the link has come up; one observer. */
+void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx);
+
+/* Reads */
+
+/* The key's entry when L1 may answer, else NULL. Counts a hit or a miss. */
+const struct entry *tier_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
+
+/* As tier_find, without touching the access history (for TTL and the like). */
+const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
+
+/* As tier_find without counting and without touching the access history. */
+const struct entry *tier_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
+
+/* Fetches a key's string value through single flight, and fills L1. */
+void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn, void *ctx);
+
+/* As tier_fetch for warming: the entry lives at most ttl_cap_ms (0: only l1-ttl caps it). Where the key's fetch is under way
+ * already, it is joined as it is. */
+void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
+                     void *ctx);
+
+/* Sends a serialised command (RESP array) that reads, or touches no key. */
+void tier_pass(struct tier *tier, unsigned db, struct bytes raw, tier_reply_fn *fn, void *ctx);
+
+/* Writes */
+
+enum tier_scope {
+    TIER_KEYS,     /* the keys given */
+    TIER_DATABASE, /* every key of the database */
+    TIER_ALL,      /* every key of every database */
+};
+
+/* Sends a serialised command that may change `keys` (borrowed for the call; for TIER_KEYS) or more, by `scope`. */
+void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
+                size_t n_keys, tier_reply_fn *fn, void *ctx);
+
+/* L1 only */
+
+/* Drops a key in one database (and dooms its fetch). Returns true when an entry was there. */
+bool tier_drop(struct tier *tier, unsigned db, struct bytes key);
+/* Drops keys that begin with `prefix` in all databases. Returns how many; takes time in proportion to the store. */
+size_t tier_drop_prefix(struct tier *tier, struct bytes prefix);
+/* Drops everything. Returns how many entries there were. */
+size_t tier_drop_all(struct tier *tier);
+
+void tier_read_counters(const struct tier *tier, struct tier_counters *counters);
+void tier_reset_counters(struct tier *tier);
+size_t tier_fetches_in_flight(const struct tier *tier);
+
+#endif

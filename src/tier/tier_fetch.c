@@ -1,0 +1,274 @@
+/* Fetches: single flight, filling L1, doom. The rules are in tier.h, the proof in doc/design.md. */
+#include "tier/tier_internal.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* Table */
+
+static struct fetch_bucket *bucket_of(struct tier *tier, uint64_t hash)
+{
+    return &tier->fetches[hash & (FETCH_BUCKETS - 1)];
+}
+
+static bool is_key(const struct fetch *fetch, struct bytes key, uint64_t hash)
+{
+    return fetch->hash == hash && bytes_equal(bytes_of(fetch->key, fetch->key_len), key);
+}
+
+static struct fetch *find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+{
+    struct fetch *fetch;
+    LIST_FOREACH(fetch, bucket_of(tier, hash), bucket_link)
+        if (fetch->db == db && is_key(fetch, key, hash))
+            return fetch;
+    return NULL;
+}
+
+static void leave_table(struct fetch *fetch)
+{
+    if (!fetch->in_table)
+        return;
+    LIST_REMOVE(fetch, bucket_link);
+    fetch->in_table = false;
+    fetch->tier->n_fetches--;
+}
+
+/* Doom */
+
+static void doom(struct fetch *fetch, enum doom why)
+{
+    if (why == DOOM_BY_PUSH && !fetch->has_value)
+        return;
+    fetch->doomed = true;
+    leave_table(fetch);
+    if (why == DOOM_BY_WRITE)
+        fetch->tier->counters.fills_doomed_by_write++;
+    else
+        fetch->tier->counters.fills_doomed_by_push++;
+}
+
+void fetch_doom_key(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, enum doom why)
+{
+    struct fetch *fetch = find(tier, db, key, hash);
+    if (fetch != NULL)
+        doom(fetch, why);
+}
+
+void fetch_doom_key_everywhere(struct tier *tier, struct bytes key, uint64_t hash, enum doom why)
+{
+    struct fetch *fetch = LIST_FIRST(bucket_of(tier, hash));
+    while (fetch != NULL) {
+        struct fetch *next = LIST_NEXT(fetch, bucket_link);
+        if (is_key(fetch, key, hash))
+            doom(fetch, why);
+        fetch = next;
+    }
+}
+
+void fetch_doom_all(struct tier *tier, int db, enum doom why)
+{
+    for (size_t i = 0; i < FETCH_BUCKETS && tier->n_fetches > 0; i++) {
+        struct fetch *fetch = LIST_FIRST(&tier->fetches[i]);
+        while (fetch != NULL) {
+            struct fetch *next = LIST_NEXT(fetch, bucket_link);
+            if (db < 0 || fetch->db == (unsigned)db)
+                doom(fetch, why);
+            fetch = next;
+        }
+    }
+}
+
+/* Filling */
+
+/* What a fill would be: deadline and flags from L2's remaining time and larder's own cap. Returns false when nothing may be kept. */
+static bool plan_fill(const struct fetch *fetch, int64_t pttl, struct store_item *item)
+{
+    const struct tier_options *options = &fetch->tier->options;
+    if (fetch->doomed || !options->l1_enabled || fetch->answer == TIER_ERROR)
+        return false;
+    if (options->max_item_bytes != 0 && fetch->value.len > options->max_item_bytes)
+        return false;
+    if ((fetch->answer == TIER_ABSENT) != (pttl == -2))
+        return false; /* it expired or came between GET and PTTL */
+    item->kind = fetch->answer == TIER_ABSENT ? ENTRY_ABSENT : ENTRY_STRING;
+    item->value = fetch->answer == TIER_ABSENT ? bytes_of(NULL, 0) : buf_bytes(&fetch->value);
+    item->flags = pttl == -1 ? ENTRY_PERSIST : 0;
+    item->deadline_ms = pttl >= 0 ? fetch->sent_ms + pttl : 0;
+    int64_t cap = options->l1_ttl_ms;
+    if (fetch->ttl_cap_ms > 0 && (cap == 0 || fetch->ttl_cap_ms < cap))
+        cap = fetch->ttl_cap_ms;
+    int64_t capped = fetch->tier->loop->clock.mono_ms + cap;
+    if (cap > 0 && (item->deadline_ms == 0 || item->deadline_ms > capped)) {
+        item->deadline_ms = capped;
+        item->flags |= ENTRY_CAPPED;
+    }
+    return true;
+}
+
+static void fill(struct fetch *fetch, int64_t pttl)
+{
+    struct tier *tier = fetch->tier;
+    struct store_item item;
+    if (!plan_fill(fetch, pttl, &item))
+        return;
+    struct bytes key = bytes_of(fetch->key, fetch->key_len);
+    if (store_put(tier->store, fetch->db, key, fetch->hash, &item, tier->loop->clock.mono_ms) == STORE_OK)
+        tier->counters.fills++;
+    else
+        tier->counters.fills_refused++;
+}
+
+/* Serves the waiters and ends the fetch. */
+static void finish(struct fetch *fetch)
+{
+    leave_table(fetch);
+    struct bytes bytes = buf_bytes(&fetch->value);
+    fetch->first.fn(fetch->first.ctx, fetch->answer, bytes);
+    for (size_t i = 0; i < fetch->n_waiters; i++)
+        fetch->waiters[i].fn(fetch->waiters[i].ctx, fetch->answer, bytes);
+    mem_free(fetch->waiters);
+    buf_deinit(&fetch->value);
+    mem_free(fetch);
+}
+
+/* Replies */
+
+static void keep(struct fetch *fetch, enum tier_answer answer, struct bytes bytes)
+{
+    fetch->answer = answer;
+    fetch->has_value = true;
+    fetch->value.len = 0;
+    if (buf_append(&fetch->value, bytes.ptr, bytes.len))
+        return;
+    fetch->answer = TIER_ERROR;
+    static const char no_memory[] = "-ERR larder has no memory for this value\r\n";
+    buf_deinit(&fetch->value);
+    if (!buf_append(&fetch->value, no_memory, sizeof(no_memory) - 1))
+        abort(); /* a few dozen bytes */
+}
+
+/* Cuts the payload out of "$len\r\npayload\r\n". */
+static struct bytes bulk_payload(struct bytes reply)
+{
+    const char *line_end = memchr(reply.ptr, '\n', reply.len);
+    size_t head = (size_t)(line_end - reply.ptr) + 1;
+    return bytes_of(reply.ptr + head, reply.len - head - 2);
+}
+
+static void on_value(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct fetch *fetch = ctx;
+    struct tier_counters *counters = &fetch->tier->counters;
+    if (outcome == LINK_REPLY && reply.ptr[0] == '$') {
+        counters->l2_found++;
+        keep(fetch, TIER_STRING, bulk_payload(reply));
+    } else if (outcome == LINK_REPLY && reply.ptr[0] == '_') {
+        counters->l2_absent++;
+        keep(fetch, TIER_ABSENT, bytes_of(NULL, 0));
+    } else {
+        counters->fetch_errors++;
+        keep(fetch, TIER_ERROR, reply.ptr[0] == '-' ? reply : BYTES("-UPSTREAM unexpected reply to GET\r\n"));
+    }
+}
+
+static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct fetch *fetch = ctx;
+    int64_t pttl;
+    if (outcome == LINK_REPLY && reply.ptr[0] == ':' && reply.len > 3 &&
+        bytes_parse_i64(bytes_of(reply.ptr + 1, reply.len - 3), &pttl))
+        fill(fetch, pttl);
+    finish(fetch);
+}
+
+/* Starting and joining */
+
+static void join(struct fetch *fetch, tier_fetch_fn *fn, void *ctx)
+{
+    if (fetch->n_waiters == fetch->waiters_cap) {
+        size_t cap = fetch->waiters_cap == 0 ? 8 : fetch->waiters_cap * 2;
+        struct fetch_waiter *waiters = mem_try_resize(fetch->waiters, cap * sizeof(*waiters));
+        if (waiters == NULL)
+            abort(); /* 16 bytes per command in flight, bounded by client-max-inflight */
+        fetch->waiters = waiters;
+        fetch->waiters_cap = cap;
+    }
+    fetch->waiters[fetch->n_waiters++] = (struct fetch_waiter){fn, ctx};
+    fetch->tier->counters.joins++;
+}
+
+static void append_command(struct buf *out, const char *name, size_t name_len, struct bytes key)
+{
+    char head[64];
+    size_t len = 0;
+    memcpy(head, "*2\r\n$", 5);
+    len = 5 + bytes_format_i64((int64_t)name_len, head + 5);
+    memcpy(head + len, "\r\n", 2);
+    memcpy(head + len + 2, name, name_len);
+    len += 2 + name_len;
+    memcpy(head + len, "\r\n$", 3);
+    len += 3 + bytes_format_i64((int64_t)key.len, head + len + 3);
+    memcpy(head + len, "\r\n", 2);
+    len += 2;
+    /* tier_fetch_warm made the room. */
+    memcpy(out->data + out->len, head, len);
+    memcpy(out->data + out->len + len, key.ptr, key.len);
+    memcpy(out->data + out->len + len + key.len, "\r\n", 2);
+    out->len += len + key.len + 2;
+}
+
+static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+{
+    struct fetch *fetch = mem_try(sizeof(*fetch) + key.len);
+    if (fetch == NULL)
+        return NULL;
+    memset(fetch, 0, sizeof(*fetch));
+    fetch->tier = tier;
+    fetch->db = db;
+    fetch->hash = hash;
+    fetch->sent_ms = tier->loop->clock.mono_ms;
+    fetch->key_len = key.len;
+    if (key.len > 0)
+        memcpy(fetch->key, key.ptr, key.len);
+    return fetch;
+}
+
+void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
+                     void *ctx)
+{
+    struct fetch *fetch = find(tier, db, key, hash);
+    if (fetch != NULL) {
+        join(fetch, fn, ctx);
+        return;
+    }
+    struct buf *out = &tier->scratch;
+    out->len = 0;
+    bool room = buf_reserve(out, 2 * (key.len + 128));
+    fetch = room ? create(tier, db, key, hash) : NULL;
+    if (fetch == NULL)
+        abort(); /* a key's size was within the client's query buffer: its copy is small beside it */
+    fetch->first = (struct fetch_waiter){fn, ctx};
+    fetch->ttl_cap_ms = ttl_cap_ms;
+    fetch->in_table = true;
+    tier->n_fetches++;
+    tier->counters.fetches++;
+    LIST_INSERT_HEAD(bucket_of(tier, hash), fetch, bucket_link);
+    append_command(out, "GET", 3, key);
+    size_t get_len = out->len;
+    append_command(out, "PTTL", 4, key);
+    link_send(tier->link, db, bytes_of(out->data, get_len), on_value, fetch);
+    link_send(tier->link, db, bytes_of(out->data + get_len, out->len - get_len), on_pttl, fetch);
+    buf_trim(out, 65536);
+}
+
+void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn, void *ctx)
+{
+    tier_fetch_warm(tier, db, key, hash, 0, fn, ctx);
+}
+
+size_t tier_fetches_in_flight(const struct tier *tier)
+{
+    return tier->n_fetches;
+}

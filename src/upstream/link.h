@@ -1,0 +1,125 @@
+/* A multiplexed link to one Redis (L2): everybody's commands go down it in order, replies and invalidations come up it in
+ * the server's own order.
+ *
+ *     DOWN --back-off over--> CONNECTING --connected--> HANDSHAKE --all answered--> READY --lost, silent, garbage--> DOWN
+ *
+ * Operations that are given while the link is on its way up wait in a backlog with their deadlines; while it is DOWN they
+ * fail at once. Every operation's callback runs exactly once and never inside the call that gave it. A reply whose deadline
+ * passed is read and dropped, so that the stream stays aligned.
+ *
+ * Uses hiredis's non-blocking context and its reader with constructors of our own, which write each reply as RESP3 bytes;
+ * doc/design.md says why not hiredis's asynchronous API. Knows nothing of L1: it reports invalidations and its own loss. */
+#ifndef LARDER_UPSTREAM_LINK_H
+#define LARDER_UPSTREAM_LINK_H
+
+#include "base/buf.h"
+#include "net/loop.h"
+#include "upstream/address.h"
+
+/* What became of an operation. */
+enum link_outcome {
+    LINK_REPLY,   /* `reply` is L2's own, as RESP3 bytes (an error reply of L2 included) */
+    LINK_FAILED,  /* `reply` is an error reply of larder ("-UPSTREAM ..."); the command may or may not have run */
+    LINK_REFUSED, /* the same; the command certainly did not reach L2 */
+    LINK_LATE,    /* only for operations that asked for it: the reply came after the deadline and LINK_FAILED */
+};
+
+/* `reply` is borrowed for the call and is whole lines. */
+typedef void link_reply_fn(void *ctx, enum link_outcome outcome, struct bytes reply);
+
+struct link_handlers {
+    /* An invalidation of one key, in any database. `key` is borrowed for the call. */
+    void (*on_invalidate)(void *ctx, struct bytes key);
+    /* L2 dropped everything (FLUSHALL, FLUSHDB, SWAPDB through tracking). */
+    void (*on_invalidate_all)(void *ctx);
+    /* The link is READY. Replies to COMMAND and the number of databases are at hand in the link. */
+    void (*on_up)(void *ctx);
+    /* The link was READY and is lost: nothing that it tracked can be trusted. */
+    void (*on_down)(void *ctx);
+};
+
+struct link_options {
+    struct address address;  /* taken */
+    char *username;          /* owned; NULL: as in address, else "default" */
+    char *password;          /* owned; NULL: as in address */
+    bool tracking;           /* CLIENT TRACKING ON */
+    int64_t timeout_ms;      /* of an operation */
+    int64_t connect_timeout_ms; /* to READY */
+    int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
+    int64_t backoff_min_ms;
+    int64_t backoff_max_ms;
+    size_t max_inflight;     /* operations not yet answered */
+    size_t max_reply_bytes;  /* of one reply */
+};
+
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_READY };
+
+/* For INFO, UPSTREAM LIST and CACHE STATS L2; counters since link_reset_counters. */
+struct link_figures {
+    enum link_state state;
+    bool tracking;             /* in force on the link */
+    int64_t state_since_ms;    /* monotonic */
+    char last_error[160];      /* why it went down last; never a secret */
+    size_t inflight;
+    uint64_t epoch;            /* how often it came up */
+    uint64_t commands;
+    uint64_t replies;
+    uint64_t errors;           /* error replies of L2 */
+    uint64_t timeouts;
+    uint64_t failures;         /* operations that failed otherwise */
+    uint64_t connects_failed;
+    uint64_t invalidations;    /* keys */
+    uint64_t invalidations_all;
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint64_t reads;            /* system calls */
+    uint64_t writes;
+    int64_t rtt_us;            /* smoothed time from sending to reply (EWMA, 1/8) */
+};
+
+struct link;
+
+/* Creates a link, DOWN, and starts to connect in the next turn. `handlers` and `ctx` are borrowed. Returns owned. */
+struct link *link_create(struct loop *loop, struct link_options *options, const struct link_handlers *handlers, void *ctx)
+    __attribute__((returns_nonnull));
+
+/* Fails what is in flight (callbacks run inside, before it returns) and frees the link. */
+void link_destroy(struct link *link);
+
+/* The before-sleep hook: writes what was given in this turn (ctx is the link). */
+void link_flush(struct loop *loop, void *ctx);
+
+/* Gives one command, already serialised as a RESP array, for database `db`; `fn(ctx)` gets its reply. `raw` is copied. */
+void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
+
+/* As link_send for an operation that must also hear of the reply that comes after its deadline (LINK_LATE, a second call):
+ * for writes, whose effect on L1 must be undone whenever it happens. When the link is lost first, the LINK_LATE call comes then. */
+void link_send_write(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
+
+static inline bool link_state_is_up(enum link_state state)
+{
+    return state == LINK_READY;
+}
+
+enum link_state link_get_state(const struct link *link);
+
+/* True when the link can't take another operation now; readers of clients should pause. */
+bool link_is_full(const struct link *link);
+
+void link_read_figures(const struct link *link, struct link_figures *figures);
+void link_reset_counters(struct link *link);
+
+/* L2's reply to COMMAND at the last handshake as RESP3 bytes, borrowed until the link changes state; empty before. */
+struct bytes link_get_command_table(const struct link *link);
+
+/* L2's number of databases as far as it told, else 0; L2's version ("7.0.15") or "". */
+unsigned link_get_databases(const struct link *link);
+const char *link_get_version(const struct link *link);
+
+/* "host:port", borrowed as the link. */
+const char *link_get_name(const struct link *link);
+
+/* Takes new times and limits (all of the options but address, credentials and tracking). */
+void link_configure(struct link *link, const struct link_options *options);
+
+#endif

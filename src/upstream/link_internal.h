@@ -1,0 +1,114 @@
+/* What the files of the link share; nobody else includes this.
+ *
+ *     link.c            states, connecting, reading and writing, deadlines, loss
+ *     link_ops.c        the queue of operations
+ *     link_handshake.c  what is said first, and what the answers mean
+ *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
+#ifndef LARDER_UPSTREAM_LINK_INTERNAL_H
+#define LARDER_UPSTREAM_LINK_INTERNAL_H
+
+#include "upstream/link.h"
+#include "upstream/resolve.h"
+
+#include <hiredis/hiredis.h>
+
+/* Nesting that a reply may have; Redis's own stay below 10. */
+#define LINK_DEPTH_MAX 64
+
+enum link_op_flag {
+    OP_WRITE = 1,     /* wants LINK_LATE */
+    OP_ABANDONED = 2, /* its deadline passed; the reply is dropped */
+    OP_INTERNAL = 4,  /* SELECT or PING of the link itself */
+};
+
+struct link_op {
+    link_reply_fn *fn; /* NULL: nobody waits */
+    void *ctx;
+    int64_t sent_us;
+    unsigned flags;
+};
+
+/* A ring of operations in the order of their commands. */
+struct link_ops {
+    struct link_op *ring; /* owned */
+    size_t cap;           /* a power of two, or 0 */
+    size_t head;
+    size_t n;
+    size_t n_abandoned;   /* from the head on, how many were abandoned */
+};
+
+/* An operation that failed at once and whose callback comes at the end of the turn. */
+struct link_reject {
+    link_reply_fn *fn;
+    void *ctx;
+};
+
+enum handshake_step { STEP_HELLO, STEP_AUTH, STEP_IGNORE, STEP_TRACKING, STEP_DATABASES, STEP_COMMAND, STEP_END };
+#define HANDSHAKE_STEPS_MAX 8
+
+struct link {
+    struct loop *loop;
+    struct link_options options;
+    const struct link_handlers *handlers;
+    void *ctx;
+    char name[ADDRESS_TEXT_MAX];
+
+    struct resolver *resolver; /* owned; NULL for a unix socket */
+    uint64_t resolve_token;    /* 0: no lookup under way */
+    redisContext *redis;       /* owned; NULL while DOWN and while resolving */
+    struct loop_watch watch;
+    struct timer retry;        /* end of the back-off */
+    struct timer tick;         /* deadlines, pings, the connect time-out */
+
+    struct link_ops ops;
+    struct buf backlog;        /* commands given while on the way up */
+    struct link_reject *rejects; /* owned */
+    size_t n_rejects, rejects_cap;
+    unsigned db;               /* selected when all commands given so far have run */
+    bool rejecting;            /* the last attempt failed: operations fail at once until READY */
+    bool broken;               /* to be taken down at the end of the turn */
+    bool ping_sent;
+    bool login_refused;        /* by wrong credentials: retried slowly */
+    bool use_resp2;            /* this L2 knows no HELLO 3 */
+    int64_t last_read_ms;
+    int64_t attempt_until_ms;  /* connect time-out */
+    int64_t backoff_ms;        /* of the next attempt */
+    uint64_t jitter;           /* state of a small generator */
+
+    enum handshake_step steps[HANDSHAKE_STEPS_MAX];
+    unsigned n_steps, step;
+
+    struct buf reply;          /* the reply that is being read, as RESP3 bytes */
+    char *read_buffer;         /* owned */
+    struct buf command_table;
+    unsigned databases;
+    char version[32];
+    struct link_figures figures;
+};
+
+/* link_ops.c */
+void link_ops_push(struct link_ops *ops, struct link_op op);
+/* Takes the oldest; there must be one. */
+struct link_op link_ops_pop(struct link_ops *ops);
+static inline struct link_op *link_ops_at(struct link_ops *ops, size_t i)
+{
+    return &ops->ring[(ops->head + i) & (ops->cap - 1)];
+}
+
+/* link_reply.c: the constructors; their reader's privdata is the link. */
+extern redisReplyObjectFunctions link_reply_functions;
+/* Reads an invalidation push in link->reply. Returns false when it is malformed. */
+bool link_read_push(struct link *link);
+
+/* link_handshake.c */
+/* Appends the first commands to the output. Returns false when there is no memory. */
+bool link_handshake_start(struct link *link);
+/* Takes the answer to the current step (link->reply). Returns false when the link can't be used; why is in last_error. */
+bool link_handshake_reply(struct link *link);
+
+/* link.c */
+/* Appends an internal command without arguments from outside. Returns false when there is no memory. */
+bool link_append(struct link *link, const char *raw, size_t len);
+void link_set_error(struct link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

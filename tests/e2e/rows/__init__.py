@@ -1,0 +1,9 @@
+"""The rows of the differential table, a file a subject; importing them fills support.table.TABLE."""
+
+from rows import (bits, connection, errors, expire, generic, hashes, introspection, keyspace, lists,
+                  numbers, scripts, serialise, set_command, sets, sort, streams, strings, values,
+                  zsets)
+
+__all__ = ["bits", "connection", "errors", "expire", "generic", "hashes", "introspection",
+           "keyspace", "lists", "numbers", "scripts", "serialise", "set_command", "sets", "sort",
+           "streams", "strings", "values", "zsets"]

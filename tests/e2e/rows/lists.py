@@ -1,0 +1,42 @@
+"""Lists that do not block."""
+
+from support.table import (NIL, NO_KEY, NOT_INT, OK, SYNTAX, WRONGTYPE, arity, err, table)
+
+row = table("lists")
+
+row("LPUSH l a b c", 3, "LRANGE l 0 -1", [b"c", b"b", b"a"])
+row("RPUSH l a b c", 3, "LRANGE l 0 -1", [b"a", b"b", b"c"], "LLEN l", 3)
+row("LRANGE l 0 -1", [], "LLEN l", 0)
+row("RPUSH l a b c d", "LRANGE l 1 2", [b"b", b"c"], "LRANGE l -2 -1", [b"c", b"d"],
+    "LRANGE l 5 9", [])
+row("RPUSH l a b", "LRANGE l 0 -1", "LPOP l", b"a", "LRANGE l 0 -1", [b"b"], "RPOP l", b"b",
+    "LRANGE l 0 -1", [], "EXISTS l", 0)
+row("LPOP l", NIL, "RPOP l", NIL, "LPOP l 2")
+row("RPUSH l a b c", "LPOP l 2", [b"a", b"b"], "RPOP l 5", [b"c"])
+row("RPUSH l a", "LPOP l 0", [], "LPOP l -1", err("ERR value is out of range, must be positive"))
+row("LPUSHX l a", 0, "RPUSHX l a", 0, "EXISTS l", 0)
+row("RPUSH l a b c", "LINDEX l 1", b"b", "LINDEX l -1", b"c", "LINDEX l 9", NIL)
+row("RPUSH l a", "LINDEX l abc", NOT_INT)
+row("RPUSH l a b", "LSET l 0 x", OK, "LRANGE l 0 -1", [b"x", b"b"])
+row("RPUSH l a", "LSET l 9 x", err("ERR index out of range"))
+row("LSET l 0 x", NO_KEY)
+row("RPUSH l a b", "LINSERT l BEFORE b x", 3, "LINSERT l AFTER b y", 4, "LRANGE l 0 -1")
+row("RPUSH l a", "LINSERT l BEFORE z x", -1, "LINSERT l FOO a x", SYNTAX)
+row("RPUSH l a b a c a", "LREM l 2 a", 2, "LRANGE l 0 -1", [b"b", b"c", b"a"])
+row("RPUSH l a b c d", "LTRIM l 1 2", OK, "LRANGE l 0 -1", [b"b", b"c"])
+row("RPUSH l a b c b", "LPOS l b", 1, "LPOS l b RANK -1", 3, "LPOS l b COUNT 0", [1, 3],
+    "LPOS l z", NIL, "LPOS l z COUNT 0", [])
+row("RPUSH a 1 2", "RPOPLPUSH a b", b"2", "LMOVE a b LEFT RIGHT", b"1", "LRANGE b 0 -1")
+row("RPOPLPUSH a b", NIL, "LMOVE a b LEFT LEFT", NIL)
+row("LMOVE a b UP DOWN", SYNTAX)
+row("RPUSH a 1 2 3", "LMPOP 2 x a LEFT COUNT 2", [b"a", [b"1", b"2"]])
+row("LMPOP 1 x LEFT")
+row("LMPOP 0 x LEFT", err("ERR numkeys should be greater than 0"))
+row("SET k v", "LPUSH k a", WRONGTYPE)
+row("SET k v", "LRANGE k 0 -1", WRONGTYPE)
+row("SET k v", "LLEN k", WRONGTYPE)
+row("LPUSH l", arity("lpush"))
+row("LRANGE l 0", arity("lrange"))
+row("LRANGE l a b", NOT_INT)
+row('RPUSH l ""', 1, "LRANGE l 0 -1", [b""])
+row("GET l", NIL, "LPUSH l a", 1, "GET l", WRONGTYPE, "DEL l", "SET l v", "GET l", b"v")

@@ -1,0 +1,74 @@
+"""Commands with connection state, and commands that act on L2 as a process: a clear -ERR, at once.
+
+A closed list: what is on it is refused now, and only what is on it.
+"""
+
+import pytest
+
+from deviations import DEVIATIONS
+from support.resp import Error
+
+STATEFUL = [
+    ("MULTI",), ("EXEC",), ("DISCARD",), ("WATCH", "k"), ("UNWATCH",),
+    ("BLPOP", "k", 0), ("BRPOP", "k", 0), ("BRPOPLPUSH", "a", "b", 0),
+    ("BLMOVE", "a", "b", "LEFT", "RIGHT", 0), ("BLMPOP", 0, 1, "k", "LEFT"),
+    ("BZPOPMIN", "k", 0), ("BZPOPMAX", "k", 0), ("BZMPOP", 0, 1, "k", "MIN"),
+    ("XREAD", "BLOCK", 0, "STREAMS", "k", "$"), ("xread", "count", 1, "block", 0, "streams", "k", 0),
+    ("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "k", ">"),
+    ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "c"), ("UNSUBSCRIBE",),
+    ("PUNSUBSCRIBE",), ("SUNSUBSCRIBE",), ("MONITOR",),
+    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"),
+    ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
+]
+ADMIN = [("SHUTDOWN", "NOSAVE"), ("REPLICAOF", "127.0.0.1", 1), ("SLAVEOF", "127.0.0.1", 1),
+         ("FAILOVER",), ("DEBUG", "SLEEP", 0), ("DEBUG", "SEGFAULT"), ("DEBUG", "OBJECT", "k")]
+
+
+def name_of(argv):
+    return " ".join(map(str, argv))
+
+
+def refused(argv, pair, proto, listed):
+    with pair.larder.conn(proto) as conn:
+        got = conn(*argv)
+        assert isinstance(got, Error), got
+        assert DEVIATIONS[listed].accepts(got), got
+        assert len(got) > 15, f"not a clear error: {got!r}"
+        assert conn("SET", "k", "v") == b"OK"
+        assert conn("GET", "k") == b"v"
+    assert pair.l2.once("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("proto", (2, 3))
+@pytest.mark.parametrize("argv", STATEFUL, ids=name_of)
+def test_stateful(argv, proto, pair):
+    refused(argv, pair, proto, "stateful")
+
+
+@pytest.mark.parametrize("proto", (2, 3))
+@pytest.mark.parametrize("argv", ADMIN, ids=name_of)
+def test_administrative(argv, proto, pair):
+    refused(argv, pair, proto, "admin")
+    assert pair.l2.once("ROLE")[0] == b"master"
+
+
+@pytest.mark.parametrize("argv", STATEFUL + ADMIN, ids=name_of)
+def test_order_in_a_pipeline(argv, larder):
+    with larder.conn() as conn:
+        got = conn.pipeline([("SET", "k", "1"), ("GET", "k"), argv, ("INCR", "k"), ("GET", "k")])
+        assert got[:2] == [b"OK", b"1"] and isinstance(got[2], Error) and got[3:] == [2, b"2"]
+
+
+def test_xread_without_block_falls_through(pair):
+    with pair.larder.conn() as conn:
+        assert conn("XADD", "block", "1-1", "f", "v") == b"1-1"
+        assert conn("XREAD", "STREAMS", "block", "0")[0][0] == b"block"
+
+
+def test_what_multi_refused_is_not_a_transaction(pair):
+    """After the refused MULTI the commands run at once: no QUEUED, and L2's link is in no state."""
+    with pair.larder.conn() as one, pair.larder.conn() as two:
+        got = one.pipeline([("MULTI",), ("SET", "k", "1"), ("EXEC",)])
+        assert isinstance(got[0], Error) and got[1] == b"OK" and isinstance(got[2], Error)
+        assert two("GET", "k") == b"1"
+    assert pair.l2.once("GET", "k") == b"1"
