@@ -1,7 +1,8 @@
-/* CLIENT: the connections of larder's own clients; the rows, and the subcommands that concern the caller.
+/* CLIENT: the connections of larder's own clients; the rows, and the subcommands that concern the
+ * caller.
  *
- * No client of larder's tracks keys or blocks yet, so what asks for that state gets the true answer that there is none, and what
- * would make it is refused. */
+ * No client of larder's tracks keys or blocks yet, so what asks for that state gets the true answer
+ * that there is none, and what would make it is refused. */
 #include "command/client_commands.h"
 
 #include "base/mem.h"
@@ -45,7 +46,8 @@ static bool set_text(struct call *call, char **text, struct bytes value)
 bool client_commands_set_name(struct call *call, struct bytes name)
 {
     if (!is_printable(name)) {
-        reply_error(&call->reply, "ERR Client names cannot contain spaces, newlines or special characters.");
+        reply_error(&call->reply,
+                    "ERR Client names cannot contain spaces, newlines or special characters.");
         return false;
     }
     return set_text(call, &call->client->name, name);
@@ -76,7 +78,8 @@ static void client_setinfo(struct call *call)
 {
     bool is_name = bytes_is(call->argv[2], "lib-name");
     if (!is_name && !bytes_is(call->argv[2], "lib-ver")) {
-        reply_error(&call->reply, "ERR Unrecognized option '%.*s'", subcommand_shown(call->argv[2]), call->argv[2].ptr);
+        reply_error(&call->reply, "ERR Unrecognized option '%.*s'", subcommand_shown(call->argv[2]),
+                    call->argv[2].ptr);
         return;
     }
     if (!is_printable(call->argv[3])) {
@@ -84,7 +87,8 @@ static void client_setinfo(struct call *call)
                     is_name ? "lib-name" : "lib-ver");
         return;
     }
-    if (set_text(call, is_name ? &call->client->lib_name : &call->client->lib_version, call->argv[3]))
+    if (set_text(call, is_name ? &call->client->lib_name : &call->client->lib_version,
+                 call->argv[3]))
         reply_ok(&call->reply);
 }
 
@@ -212,8 +216,10 @@ static void client_tracking(struct call *call)
 
 static void client_caching(struct call *call)
 {
-    reply_error(&call->reply, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-                              "OPTOUT mode enabled");
+    reply_error(
+        &call->reply,
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+        "OPTOUT mode enabled");
 }
 
 static void client_getredir(struct call *call)
@@ -239,7 +245,8 @@ static void client_unblock(struct call *call)
     int64_t id;
     if (call->argc > 4)
         subcommand_bad_arguments(call);
-    else if (call->argc == 4 && !bytes_is(call->argv[3], "timeout") && !bytes_is(call->argv[3], "error"))
+    else if (call->argc == 4 && !bytes_is(call->argv[3], "timeout") &&
+             !bytes_is(call->argv[3], "error"))
         reply_error(&call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (!bytes_parse_i64(call->argv[2], &id))
         reply_error(&call->reply, "ERR value is not an integer or out of range");
@@ -247,45 +254,64 @@ static void client_unblock(struct call *call)
         reply_int(&call->reply, 0);
 }
 
-#define ROW(word, function, n) \
-    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT, .group = "connection"
+#define ROW(word, function, n)                                                                     \
+    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT,     \
+    .group = "connection"
 
 static const struct command subs[] = {
     {ROW("id", client_id, 2), .since = "5.0.0", .summary = "Returns the id of the connection"},
     {ROW("info", client_list_info, 2), .since = "6.2.0", .summary = "Describes the connection"},
-    {ROW("list", client_list_all, -2), .since = "2.4.0", .summary = "Describes all connections, or those of a type or with an id",
+    {ROW("list", client_list_all, -2), .since = "2.4.0",
+     .summary = "Describes all connections, or those of a type or with an id",
      .args = "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]"},
-    {ROW("kill", client_kill, -3), .since = "2.4.0", .summary = "Closes connections by address, id, type or user",
-     .args = "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | "
+    {ROW("kill", client_kill, -3), .since = "2.4.0",
+     .summary = "Closes connections by address, id, type or user",
+     .args = "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER "
+             "username] | [ADDR ip:port] | "
              "[LADDR ip:port] | [SKIPME <YES | NO>] ...>>"},
-    {ROW("getname", client_getname, 2), .since = "2.6.9", .summary = "Returns the name of the connection"},
-    {ROW("setname", client_setname, 3), .since = "2.6.9", .summary = "Names the connection", .args = "connection-name"},
-    {ROW("setinfo", client_setinfo, 4), .since = "7.2.0", .summary = "Tells the client library's name or version",
+    {ROW("getname", client_getname, 2), .since = "2.6.9",
+     .summary = "Returns the name of the connection"},
+    {ROW("setname", client_setname, 3), .since = "2.6.9", .summary = "Names the connection",
+     .args = "connection-name"},
+    {ROW("setinfo", client_setinfo, 4), .since = "7.2.0",
+     .summary = "Tells the client library's name or version",
      .args = "<LIB-NAME libname | LIB-VER libver>"},
-    {ROW("no-evict", client_no_evict, 3), .since = "7.0.0", .summary = "Marks the connection as not to be closed for memory",
-     .args = "<ON | OFF>"},
+    {ROW("no-evict", client_no_evict, 3), .since = "7.0.0",
+     .summary = "Marks the connection as not to be closed for memory", .args = "<ON | OFF>"},
     {ROW("no-touch", client_no_touch, 3), .since = "7.2.0",
-     .summary = "Lets the connection's reads leave no trace in the access history", .args = "<ON | OFF>"},
-    {ROW("reply", client_reply, 3), .since = "3.2.0", .summary = "Says whether commands are answered",
-     .args = "<ON | OFF | SKIP>"},
-    {ROW("pause", client_pause, -3), .since = "2.9.50", .summary = "Holds all commands back for a time, or only writes",
+     .summary = "Lets the connection's reads leave no trace in the access history",
+     .args = "<ON | OFF>"},
+    {ROW("reply", client_reply, 3), .since = "3.2.0",
+     .summary = "Says whether commands are answered", .args = "<ON | OFF | SKIP>"},
+    {ROW("pause", client_pause, -3), .since = "2.9.50",
+     .summary = "Holds all commands back for a time, or only writes",
      .args = "timeout [WRITE | ALL]"},
     {ROW("unpause", client_unpause, 2), .since = "6.2.0", .summary = "Ends CLIENT PAUSE"},
-    {ROW("tracking", client_tracking, -3), .since = "6.0.0", .summary = "Not supported through larder yet, but for OFF",
-     .args = "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
-    {ROW("caching", client_caching, 3), .since = "6.0.0", .summary = "Only for clients that track keys, which none does yet",
-     .args = "<YES | NO>"},
+    {ROW("tracking", client_tracking, -3), .since = "6.0.0",
+     .summary = "Not supported through larder yet, but for OFF",
+     .args = "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
+             "[OPTOUT] [NOLOOP]"},
+    {ROW("caching", client_caching, 3), .since = "6.0.0",
+     .summary = "Only for clients that track keys, which none does yet", .args = "<YES | NO>"},
     {ROW("getredir", client_getredir, 2), .since = "6.0.0",
      .summary = "Returns the id of the connection that gets the invalidations: none"},
-    {ROW("trackinginfo", client_trackinginfo, 2), .since = "6.2.0", .summary = "Describes key tracking of the connection: off"},
-    {ROW("unblock", client_unblock, -3), .since = "5.0.0", .summary = "Ends another client's blocking command; none blocks yet",
+    {ROW("trackinginfo", client_trackinginfo, 2), .since = "6.2.0",
+     .summary = "Describes key tracking of the connection: off"},
+    {ROW("unblock", client_unblock, -3), .since = "5.0.0",
+     .summary = "Ends another client's blocking command; none blocks yet",
      .args = "client-id [TIMEOUT | ERROR]"},
     {ROW("help", subcommand_help, 2), .since = "5.0.0", .summary = "Prints this help"},
     {.name = NULL},
 };
 
 const struct command client_commands[] = {
-    {.name = "client", .fn = subcommand_unknown, .arity = -2, .flags = COMMAND_LOCAL, .group = "connection", .since = "2.4.0",
-     .summary = "A container for commands about connections", .subs = subs},
+    {.name = "client",
+     .fn = subcommand_unknown,
+     .arity = -2,
+     .flags = COMMAND_LOCAL,
+     .group = "connection",
+     .since = "2.4.0",
+     .summary = "A container for commands about connections",
+     .subs = subs},
     {.name = NULL},
 };

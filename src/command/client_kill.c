@@ -6,7 +6,7 @@
 struct kill_filter {
     bool has_addr, has_laddr;
     struct bytes addr, laddr;
-    uint64_t id; /* 0: any */
+    uint64_t id;           /* 0: any */
     enum client_type type; /* CLIENT_TYPE_NORMAL is what all are */
     bool skip_me;
 };
@@ -44,7 +44,8 @@ static bool read_option(struct call *call, size_t i, struct kill_filter *filter)
         reply_error(&call->reply, "ERR No such user '%.*s'", subcommand_shown(value), value.ptr);
         return false;
     }
-    if (has_value && bytes_is(option, "skipme") && (bytes_is(value, "yes") || bytes_is(value, "no"))) {
+    if (has_value && bytes_is(option, "skipme") &&
+        (bytes_is(value, "yes") || bytes_is(value, "no"))) {
         filter->skip_me = bytes_is(value, "yes");
         return true;
     }
@@ -52,7 +53,8 @@ static bool read_option(struct call *call, size_t i, struct kill_filter *filter)
     return false;
 }
 
-static bool matches(const struct kill_filter *filter, const struct client *client, const struct client *me)
+static bool matches(const struct kill_filter *filter, const struct client *client,
+                    const struct client *me)
 {
     if (client->conn.closed || filter->type != CLIENT_TYPE_NORMAL)
         return false;

@@ -1,8 +1,10 @@
-/* CLIENT INFO and CLIENT LIST: one line for each client with the fields of Redis 7.0.15, and at its end the two of 7.2. */
+/* CLIENT INFO and CLIENT LIST: one line for each client with the fields of Redis 7.0.15, and at its
+ * end the two of 7.2. */
 #include "command/client_commands.h"
 #include "command/subcommand.h"
 
-/* The clients of a list mostly did the same last; the full name of a row is looked up once per change. */
+/* The clients of a list mostly did the same last; the full name of a row is looked up once per
+ * change. */
 struct listing {
     const struct larder *larder;
     const struct call *call; /* of the client that asks */
@@ -18,7 +20,8 @@ static const char *last_name(struct listing *listing, const struct client *clien
         return "NULL";
     if (client->last_command != listing->row) {
         listing->row = client->last_command;
-        subcommand_full_name(listing->larder->commands, listing->row, listing->row_name, sizeof(listing->row_name));
+        subcommand_full_name(listing->larder->commands, listing->row, listing->row_name,
+                             sizeof(listing->row_name));
     }
     return listing->row_name;
 }
@@ -67,16 +70,24 @@ static void add_client(struct listing *listing, const struct client *client)
     int64_t now_ms = larder_now_ms(listing->larder);
     const struct conn *conn = &client->conn;
     size_t in_waiting = conn_pending_input(conn);
-    size_t total = sizeof(*client) + conn->in.cap + conn->out.cap + client->slot_bytes + argument_bytes(listing, client);
-    bool ok = buf_printf(&listing->text, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=-1 ",
-                         (unsigned long long)client->id, client->peer, client->local, conn->fd, client->name,
-                         (long long)((now_ms - client->created_ms) / 1000), (long long)((now_ms - client->active_ms) / 1000),
-                         flags, client->db);
-    ok = ok && buf_printf(&listing->text, "qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0 rbs=%zu rbp=%zu obl=%zu oll=%zu omem=%zu tot-mem=%zu ",
-                          in_waiting, conn->in.cap - conn->in.len, argument_bytes(listing, client), conn->out.cap, conn->out.len,
-                          conn_pending_output(conn), client->n_slots, client->slot_bytes, total);
-    ok = ok && buf_printf(&listing->text, "events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n", events,
-                          last_name(listing, client), client->proto, client->lib_name, client->lib_version);
+    size_t total = sizeof(*client) + conn->in.cap + conn->out.cap + client->slot_bytes +
+                   argument_bytes(listing, client);
+    bool ok = buf_printf(&listing->text,
+                         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u "
+                         "sub=0 psub=0 ssub=0 multi=-1 ",
+                         (unsigned long long)client->id, client->peer, client->local, conn->fd,
+                         client->name, (long long)((now_ms - client->created_ms) / 1000),
+                         (long long)((now_ms - client->active_ms) / 1000), flags, client->db);
+    ok = ok && buf_printf(&listing->text,
+                          "qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
+                          "oll=%zu omem=%zu tot-mem=%zu ",
+                          in_waiting, conn->in.cap - conn->in.len, argument_bytes(listing, client),
+                          conn->out.cap, conn->out.len, conn_pending_output(conn), client->n_slots,
+                          client->slot_bytes, total);
+    ok = ok && buf_printf(&listing->text,
+                          "events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+                          events, last_name(listing, client), client->proto, client->lib_name,
+                          client->lib_version);
     if (!ok)
         listing->failed = true;
 }
@@ -102,7 +113,8 @@ void client_list_info(struct call *call)
     finish(call, &listing);
 }
 
-/* CLIENT LIST ID id ...: those that exist, in the order asked for. Returns false when an error was written. */
+/* CLIENT LIST ID id ...: those that exist, in the order asked for. Returns false when an error was
+ * written. */
 static bool add_by_id(struct call *call, struct listing *listing)
 {
     for (size_t i = 3; i < call->argc; i++) {
@@ -138,6 +150,6 @@ void client_list_all(struct call *call)
     const struct client *client;
     if (type == CLIENT_TYPE_NORMAL)
         TAILQ_FOREACH(client, &call->larder->clients, link)
-            add_client(&listing, client);
+    add_client(&listing, client);
     finish(call, &listing);
 }

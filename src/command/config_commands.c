@@ -1,5 +1,5 @@
-/* CONFIG: larder's own configuration. GET and SET work on the table of directives, SET brings the running server into line or
- * leaves everything as it was. */
+/* CONFIG: larder's own configuration. GET and SET work on the table of directives, SET brings the
+ * running server into line or leaves everything as it was. */
 #include "core/config_rewrite.h"
 
 #include "command/families.h"
@@ -26,8 +26,8 @@ static void config_set_values(struct call *call)
     char error[CONFIG_ERR_SIZE];
     if (call->argc % 2 != 0)
         call_wrong_arity(call);
-    else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2, larder_apply_config, call->larder, error,
-                        sizeof(error)))
+    else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2,
+                        larder_apply_config, call->larder, error, sizeof(error)))
         reply_ok(&call->reply);
     else
         reply_error(&call->reply, "%s", error);
@@ -71,8 +71,9 @@ static void config_rewrite_file(struct call *call)
     }
 }
 
-#define ROW(word, function, n) \
-    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT, .group = "server", .since = "2.0.0"
+#define ROW(word, function, n)                                                                     \
+    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT,     \
+    .group = "server", .since = "2.0.0"
 
 static const struct command subs[] = {
     {ROW("get", config_get_values, -3), .summary = "Returns directives whose names match patterns",
@@ -80,12 +81,14 @@ static const struct command subs[] = {
     {ROW("set", config_set_values, -4), .summary = "Changes directives, all or none",
      .args = "parameter value [parameter value ...]"},
     {ROW("resetstat", config_resetstat, 2), .summary = "Sets the counters of INFO back"},
-    {ROW("rewrite", config_rewrite_file, 2), .summary = "Writes the values in force into the configuration file"},
+    {ROW("rewrite", config_rewrite_file, 2),
+     .summary = "Writes the values in force into the configuration file"},
     {ROW("help", subcommand_help, 2), .summary = "Prints this help"},
     {.name = NULL},
 };
 
 const struct command config_commands[] = {
-    {ROW("config", subcommand_unknown, -2), .summary = "A container for commands about larder's configuration", .subs = subs},
+    {ROW("config", subcommand_unknown, -2),
+     .summary = "A container for commands about larder's configuration", .subs = subs},
     {.name = NULL},
 };

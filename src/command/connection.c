@@ -1,6 +1,8 @@
-/* PING ECHO QUIT RESET SELECT AUTH HELLO: what concerns a connection itself, answered here with and without L2.
+/* PING ECHO QUIT RESET SELECT AUTH HELLO: what concerns a connection itself, answered here with and
+ * without L2.
  *
- * Passwords are larder's own (`requirepass`, user "default"): what L2 asks for is the link's business. */
+ * Passwords are larder's own (`requirepass`, user "default"): what L2 asks for is the link's
+ * business. */
 #include "command/client_commands.h"
 #include "command/families.h"
 #include "command/info.h"
@@ -46,7 +48,8 @@ static void reset(struct call *call)
     reply_status(&call->reply, "RESET");
 }
 
-/* Databases that SELECT knows: L2's where it told how many it has, but never more than the store can hold apart. */
+/* Databases that SELECT knows: L2's where it told how many it has, but never more than the store
+ * can hold apart. */
 static unsigned n_databases(const struct larder *larder)
 {
     unsigned n = larder->link != NULL ? link_get_databases(larder->link) : 0;
@@ -93,17 +96,20 @@ static void auth(struct call *call)
         return;
     }
     if (call->argc == 2 && !has_password(call->larder)) {
-        reply_error(&call->reply, "ERR AUTH <password> called without any password configured for the default user. "
-                                  "Are you sure your configuration is correct?");
+        reply_error(
+            &call->reply,
+            "ERR AUTH <password> called without any password configured for the default user. "
+            "Are you sure your configuration is correct?");
         return;
     }
     bool has_user = call->argc == 3;
-    if (authenticate(call, has_user ? call->argv[1] : BYTES("default"), call->argv[has_user ? 2 : 1]))
+    if (authenticate(call, has_user ? call->argv[1] : BYTES("default"),
+                     call->argv[has_user ? 2 : 1]))
         reply_ok(&call->reply);
 }
 
-/* Reads HELLO's options from argv[2] on and acts on them one by one, as Redis 7.0 does. Returns false when an error was
- * written. */
+/* Reads HELLO's options from argv[2] on and acts on them one by one, as Redis 7.0 does. Returns
+ * false when an error was written. */
 static bool hello_options(struct call *call)
 {
     for (size_t i = 2; i < call->argc; i++) {
@@ -118,7 +124,8 @@ static bool hello_options(struct call *call)
                 return false;
             i++;
         } else {
-            reply_error(&call->reply, "ERR Syntax error in HELLO option '%.*s'", subcommand_shown(option), option.ptr);
+            reply_error(&call->reply, "ERR Syntax error in HELLO option '%.*s'",
+                        subcommand_shown(option), option.ptr);
             return false;
         }
     }
@@ -162,10 +169,11 @@ static void hello(struct call *call)
             return;
     }
     if (!call->client->authenticated) {
-        reply_error(&call->reply,
-                    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
-                    "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
-                    "same time");
+        reply_error(&call->reply, "NOAUTH HELLO must be called with the client already "
+                                  "authenticated, otherwise the HELLO AUTH <user> "
+                                  "<pass> option can be used to authenticate the client and select "
+                                  "the RESP protocol version at the "
+                                  "same time");
         return;
     }
     call->reply.proto = call->client->proto = (int)version;
@@ -177,17 +185,21 @@ static void hello(struct call *call)
 const struct command connection_commands[] = {
     {ROW("ping", ping), .arity = -1, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Answers PONG, or the message", .args = "[message]"},
-    {ROW("echo", echo), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0", .summary = "Answers the message",
-     .args = "message"},
-    {ROW("quit", quit), .arity = -1, .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "1.0.0",
+    {ROW("echo", echo), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
+     .summary = "Answers the message", .args = "message"},
+    {ROW("quit", quit), .arity = -1,
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "1.0.0",
      .summary = "Closes the connection after the replies that are due"},
-    {ROW("reset", reset), .arity = 1, .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "6.2.0",
+    {ROW("reset", reset), .arity = 1,
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "6.2.0",
      .summary = "Makes the connection as it was when it was new"},
     {ROW("select", select_db), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Changes the database of the connection", .args = "index"},
-    {ROW("auth", auth), .arity = -2, .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "1.0.0",
+    {ROW("auth", auth), .arity = -2,
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "1.0.0",
      .summary = "Authenticates the connection", .args = "[username] password"},
-    {ROW("hello", hello), .arity = -1, .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "6.0.0",
+    {ROW("hello", hello), .arity = -1,
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "6.0.0",
      .summary = "Chooses the protocol version, authenticates, names the connection",
      .args = "[protover [AUTH username password] [SETNAME clientname]]"},
     {.name = NULL},

@@ -1,6 +1,8 @@
-/* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows, the sizes of its databases.
+/* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows, the
+ * sizes of its databases.
  *
- *     INFO  ->  text of all other sections  ->  "INFO keyspace" to L2  ->  its lines, or none after KEYSPACE_WAIT_MS  ->  reply
+ *     INFO  ->  text of all other sections  ->  "INFO keyspace" to L2  ->  its lines, or none after
+ * KEYSPACE_WAIT_MS  ->  reply
  */
 #include "command/info.h"
 
@@ -9,7 +11,8 @@
 #include "command/info_sections.h"
 #include "resp/walk.h"
 
-/* INFO is what people look at when L2 hangs, so it doesn't wait for it as long as other commands. */
+/* INFO is what people look at when L2 hangs, so it doesn't wait for it as long as other commands.
+ */
 #define KEYSPACE_WAIT_MS 1000
 
 const char *info_redis_version(const struct larder *larder)
@@ -45,7 +48,8 @@ static void add_databases(struct buf *text, struct bytes reply)
 {
     struct walk walk = walk_over(reply.ptr, reply.len);
     struct walk_item item;
-    if (walk_value(&walk, &item, WALK_DEPTH_MAX) != WALK_OK || (item.type != WALK_VERBATIM && item.type != WALK_BULK))
+    if (walk_value(&walk, &item, WALK_DEPTH_MAX) != WALK_OK ||
+        (item.type != WALK_VERBATIM && item.type != WALK_BULK))
         return;
     const char *at = item.text.ptr + (item.type == WALK_VERBATIM ? 4 : 0);
     const char *end = item.text.ptr + item.text.len;
@@ -79,8 +83,10 @@ static void answer_later(struct call *call, struct buf *text)
     waiting->slot = call_defer(call);
     waiting->text = *text;
     timer_init(&waiting->timer, on_timer, waiting);
-    timer_arm(&call->larder->loop.timers, &waiting->timer, larder_now_ms(call->larder) + KEYSPACE_WAIT_MS);
-    tier_pass(call->larder->tier, 0, BYTES("*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n"), on_reply, waiting);
+    timer_arm(&call->larder->loop.timers, &waiting->timer,
+              larder_now_ms(call->larder) + KEYSPACE_WAIT_MS);
+    tier_pass(call->larder->tier, 0, BYTES("*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n"), on_reply,
+              waiting);
 }
 
 /* True when the arguments of INFO ask for a section. */
@@ -90,8 +96,10 @@ static bool is_wanted(const struct call *call, const struct info_section *sectio
         return section->is_default;
     for (size_t i = 1; i < call->argc; i++) {
         struct bytes name = call->argv[i];
-        if (bytes_is(name, "all") || bytes_is(name, "everything") || bytes_is(name, section->name) ||
-            (section->alias != NULL && bytes_is(name, section->alias)) || (section->is_default && bytes_is(name, "default")))
+        if (bytes_is(name, "all") || bytes_is(name, "everything") ||
+            bytes_is(name, section->name) ||
+            (section->alias != NULL && bytes_is(name, section->alias)) ||
+            (section->is_default && bytes_is(name, "default")))
             return true;
     }
     return false;
@@ -124,7 +132,13 @@ static void info(struct call *call)
 }
 
 const struct command info_commands[] = {
-    {.name = "info", .fn = info, .arity = -1, .flags = COMMAND_LOCAL, .group = "server", .since = "1.0.0",
-     .summary = "Returns figures of larder and of the tiers behind it", .args = "[section [section ...]]"},
+    {.name = "info",
+     .fn = info,
+     .arity = -1,
+     .flags = COMMAND_LOCAL,
+     .group = "server",
+     .since = "1.0.0",
+     .summary = "Returns figures of larder and of the tiers behind it",
+     .args = "[section [section ...]]"},
     {.name = NULL},
 };

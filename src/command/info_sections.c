@@ -1,7 +1,8 @@
 /* The sections of INFO: Redis 7.0.15's, with every field that has a meaning here, and larder's own.
  *
- * Figures come from the table (stats_table.h). Fields of what larder has not (replication, snapshots, scripts, modules) are there
- * with the value that says so, because tools look for them. */
+ * Figures come from the table (stats_table.h). Fields of what larder has not (replication,
+ * snapshots, scripts, modules) are there with the value that says so, because tools look for them.
+ */
 #include "command/info_sections.h"
 
 #include "command/info.h"
@@ -18,7 +19,8 @@
 /* Longest name of the figures in bytes that tools also read as "..._human". */
 static bool has_human_form(const char *name)
 {
-    static const char *const names[] = {"used_memory", "used_memory_rss", "used_memory_peak", "maxmemory"};
+    static const char *const names[] = {"used_memory", "used_memory_rss", "used_memory_peak",
+                                        "maxmemory"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -41,7 +43,8 @@ static void add_human(struct info_text *info, const char *name, int64_t bytes)
         ADD(info, "%s_human:%.2f%c\r\n", name, value, units[unit]);
 }
 
-/* Adds the rows of a section of the table. Names of larder's own sections get a prefix, since tools read INFO as one flat list. */
+/* Adds the rows of a section of the table. Names of larder's own sections get a prefix, since tools
+ * read INFO as one flat list. */
 static void add_rows(struct info_text *info, enum stats_section section)
 {
     size_t n;
@@ -52,7 +55,8 @@ static void add_rows(struct info_text *info, enum stats_section section)
         if (row->section != section)
             continue;
         struct stats_value value = stats_value(row, &info->stats);
-        ADD(info, "%s%s%s:", is_tier ? stats_section_name(section) : "", is_tier ? "_" : "", row->name);
+        ADD(info, "%s%s%s:", is_tier ? stats_section_name(section) : "", is_tier ? "_" : "",
+            row->name);
         if (value.is == STATS_IS_INTEGER)
             ADD(info, "%lld\r\n", (long long)value.integer);
         else if (value.is == STATS_IS_DOUBLE)
@@ -73,16 +77,28 @@ static void write_server(struct info_text *info)
     uname(&os);
     ssize_t len = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
     executable[len < 0 ? 0 : len] = '\0';
-    ADD(info, "# Server\r\nredis_version:%s\r\nlarder_version:%s\r\nlarder_git_sha1:%s\r\nlarder_git_dirty:%d\r\n",
+    ADD(info,
+        "# "
+        "Server\r\nredis_version:%s\r\nlarder_version:%s\r\nlarder_git_sha1:%s\r\nlarder_git_dirty:"
+        "%d\r\n",
         info_redis_version(larder), PACKAGE_VERSION, LARDER_GIT_SHA1, LARDER_GIT_DIRTY);
-    ADD(info, "redis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:standalone\r\n"
-              "os:%s %s %s\r\narch_bits:%zu\r\nmonotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n",
+    ADD(info,
+        "redis_git_sha1:00000000\r\nredis_git_dirty:0\r\nredis_build_id:0\r\nredis_mode:"
+        "standalone\r\n"
+        "os:%s %s %s\r\narch_bits:%zu\r\nmonotonic_clock:POSIX "
+        "clock_gettime\r\nmultiplexing_api:epoll\r\n",
         os.sysname, os.release, os.machine, sizeof(void *) * 8);
-    ADD(info, "gcc_version:%d.%d.%d\r\nprocess_id:%ld\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%lld\r\n", __GNUC__,
-        __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (long)getpid(), larder->run_id, (long long)larder->config.port);
-    ADD(info, "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\nhz:10\r\nconfigured_hz:10\r\n"
-              "lru_clock:%lld\r\nexecutable:%s\r\nconfig_file:%s\r\nio_threads_active:0\r\n",
-        (long long)(clock_wall_ms(clock) * 1000), (long long)info->stats.uptime_s, (long long)(info->stats.uptime_s / 86400),
+    ADD(info,
+        "gcc_version:%d.%d.%d\r\nprocess_id:%ld\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%"
+        "lld\r\n",
+        __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (long)getpid(), larder->run_id,
+        (long long)larder->config.port);
+    ADD(info,
+        "server_time_usec:%lld\r\nuptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\nhz:"
+        "10\r\nconfigured_hz:10\r\n"
+        "lru_clock:%lld\r\nexecutable:%s\r\nconfig_file:%s\r\nio_threads_active:0\r\n",
+        (long long)(clock_wall_ms(clock) * 1000), (long long)info->stats.uptime_s,
+        (long long)(info->stats.uptime_s / 86400),
         (long long)(clock_wall_ms(clock) / 1000 & 0xffffff), executable, larder->config.file);
 }
 
@@ -90,7 +106,8 @@ static void write_clients(struct info_text *info)
 {
     ADD(info, "# Clients\r\n");
     add_rows(info, STATS_CLIENTS);
-    ADD(info, "cluster_connections:0\r\nblocked_clients:0\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n");
+    ADD(info, "cluster_connections:0\r\nblocked_clients:0\r\ntracking_clients:0\r\nclients_in_"
+              "timeout_table:0\r\n");
 }
 
 static double divided(double a, double b)
@@ -108,22 +125,35 @@ static void write_memory(struct info_text *info)
     int64_t system_bytes = pages < 0 ? 0 : (int64_t)pages * sysconf(_SC_PAGESIZE);
     ADD(info, "# Memory\r\n");
     add_rows(info, STATS_MEMORY);
-    ADD(info, "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%.0f\r\nused_memory_startup:0\r\n"
-              "used_memory_dataset_perc:%.2f%%\r\ntotal_system_memory:%lld\r\n",
-        100 * divided(used, (double)stats->peak_bytes), used - dataset, 100 * divided(dataset, used), (long long)system_bytes);
+    ADD(info,
+        "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%.0f\r\nused_memory_startup:0\r\n"
+        "used_memory_dataset_perc:%.2f%%\r\ntotal_system_memory:%lld\r\n",
+        100 * divided(used, (double)stats->peak_bytes), used - dataset,
+        100 * divided(dataset, used), (long long)system_bytes);
     add_human(info, "total_system_memory", system_bytes);
-    ADD(info, "allocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%lld\r\nallocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%lld\r\n",
+    ADD(info,
+        "allocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%lld\r\nallocator_rss_ratio:%."
+        "2f\r\nallocator_rss_bytes:%lld\r\n",
         divided((double)mem->active, used), (long long)mem->active - (long long)mem->allocated,
-        divided((double)mem->resident, (double)mem->active), (long long)mem->resident - (long long)mem->active);
-    ADD(info, "rss_overhead_ratio:%.2f\r\nrss_overhead_bytes:%lld\r\nmem_fragmentation_bytes:%lld\r\n",
-        divided((double)stats->rss_bytes, (double)mem->resident), (long long)stats->rss_bytes - (long long)mem->resident,
+        divided((double)mem->resident, (double)mem->active),
+        (long long)mem->resident - (long long)mem->active);
+    ADD(info,
+        "rss_overhead_ratio:%.2f\r\nrss_overhead_bytes:%lld\r\nmem_fragmentation_bytes:%lld\r\n",
+        divided((double)stats->rss_bytes, (double)mem->resident),
+        (long long)stats->rss_bytes - (long long)mem->resident,
         (long long)stats->rss_bytes - (long long)mem->allocated);
-    ADD(info, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\nused_memory_scripts_eval:0\r\n"
-              "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\nnumber_of_libraries:0\r\nused_memory_vm_functions:0\r\n"
-              "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
-              "used_memory_scripts_human:0B\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
-              "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\n"
-              "active_defrag_running:0\r\nlazyfree_pending_objects:%zu\r\nlazyfreed_objects:%llu\r\n",
+    ADD(info,
+        "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\nused_memory_"
+        "scripts_eval:0\r\n"
+        "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\nnumber_of_libraries:0\r\nused_"
+        "memory_vm_functions:0\r\n"
+        "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\nused_memory_functions:"
+        "0\r\nused_memory_scripts:0\r\n"
+        "used_memory_scripts_human:0B\r\nmem_not_counted_for_evict:0\r\nmem_replication_backlog:"
+        "0\r\n"
+        "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\nmem_cluster_links:0\r\nmem_aof_"
+        "buffer:0\r\n"
+        "active_defrag_running:0\r\nlazyfree_pending_objects:%zu\r\nlazyfreed_objects:%llu\r\n",
         stats->gauges.dead_entries, (unsigned long long)stats->store.reclaimed);
 }
 
@@ -131,42 +161,63 @@ static void write_memory(struct info_text *info)
 static void write_persistence(struct info_text *info)
 {
     const struct larder *larder = info->larder;
-    int64_t started_s = (clock_wall_ms(&larder->loop.clock) - larder_now_ms(larder) + larder->started_ms) / 1000;
-    ADD(info, "# Persistence\r\nloading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\ncurrent_cow_size_age:0\r\n"
-              "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n"
-              "rdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%lld\r\nrdb_last_bgsave_status:ok\r\n"
-              "rdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\nrdb_last_cow_size:0\r\n"
-              "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n",
+    int64_t started_s =
+        (clock_wall_ms(&larder->loop.clock) - larder_now_ms(larder) + larder->started_ms) / 1000;
+    ADD(info,
+        "# "
+        "Persistence\r\nloading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:"
+        "0\r\ncurrent_cow_size_age:0\r\n"
+        "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n"
+        "rdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%"
+        "lld\r\nrdb_last_bgsave_status:ok\r\n"
+        "rdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\nrdb_last_"
+        "cow_size:0\r\n"
+        "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n",
         (long long)started_s);
-    ADD(info, "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:-1\r\n"
-              "aof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\n"
-              "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:ok\r\naof_last_cow_size:0\r\n"
-              "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n");
+    ADD(info,
+        "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_"
+        "time_sec:-1\r\n"
+        "aof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\n"
+        "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:ok\r\naof_last_cow_size:0\r\n"
+        "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n");
 }
 
 static void write_stats(struct info_text *info)
 {
     ADD(info, "# Stats\r\n");
     add_rows(info, STATS_STATS);
-    ADD(info, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\ninstantaneous_input_repl_kbps:0.00\r\n"
-              "instantaneous_output_repl_kbps:0.00\r\nsync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n"
-              "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nexpire_cycle_cpu_milliseconds:0\r\n"
-              "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n"
-              "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n"
+    ADD(info, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\ninstantaneous_"
+              "input_repl_kbps:0.00\r\n"
+              "instantaneous_output_repl_kbps:0.00\r\nsync_full:0\r\nsync_partial_ok:0\r\nsync_"
+              "partial_err:0\r\n"
+              "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nexpire_cycle_cpu_"
+              "milliseconds:0\r\n"
+              "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_"
+              "time:0\r\n"
+              "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_"
+              "usec:0\r\ntotal_forks:0\r\n"
               "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n");
-    ADD(info, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
-              "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:0\r\ntracking_total_items:0\r\n"
-              "tracking_total_prefixes:0\r\nunexpected_error_replies:0\r\ndump_payload_sanitizations:0\r\n"
-              "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\n"
+    ADD(info, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:"
+              "0\r\nactive_defrag_key_misses:0\r\n"
+              "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:"
+              "0\r\ntracking_total_items:0\r\n"
+              "tracking_total_prefixes:0\r\nunexpected_error_replies:0\r\ndump_payload_"
+              "sanitizations:0\r\n"
+              "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_"
+              "shrinks:0\r\n"
               "reply_buffer_expands:0\r\n");
 }
 
 /* What clients may do here: write. L2's own replication is L2's to tell. */
 static void write_replication(struct info_text *info)
 {
-    ADD(info, "# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\nmaster_replid:%s\r\n"
-              "master_replid2:%040d\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n"
-              "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n",
+    ADD(info,
+        "# "
+        "Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-"
+        "failover\r\nmaster_replid:%s\r\n"
+        "master_replid2:%040d\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_"
+        "active:0\r\n"
+        "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n",
         info->larder->run_id, 0);
 }
 
@@ -204,9 +255,12 @@ static void add_command(void *ctx, const struct command *command, const struct c
     if (stats == NULL || (stats->calls == 0 && stats->rejected == 0 && stats->failed == 0))
         return;
     uint64_t us = stats->nanoseconds / 1000;
-    ADD(info, "cmdstat_%s%s%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
-        parent != NULL ? parent->name : "", parent != NULL ? "|" : "", command->name, (unsigned long long)stats->calls,
-        (unsigned long long)us, divided((double)stats->nanoseconds / 1000, (double)stats->calls),
+    ADD(info,
+        "cmdstat_%s%s%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%"
+        "llu\r\n",
+        parent != NULL ? parent->name : "", parent != NULL ? "|" : "", command->name,
+        (unsigned long long)stats->calls, (unsigned long long)us,
+        divided((double)stats->nanoseconds / 1000, (double)stats->calls),
         (unsigned long long)stats->rejected, (unsigned long long)stats->failed);
 }
 
@@ -221,7 +275,8 @@ static void write_errorstats(struct info_text *info)
     const struct errorstats *errors = &info->larder->errorstats;
     ADD(info, "# Errorstats\r\n");
     for (size_t i = 0; i < errors->n; i++)
-        ADD(info, "errorstat_%s:count=%llu\r\n", errors->items[i].code, (unsigned long long)errors->items[i].count);
+        ADD(info, "errorstat_%s:count=%llu\r\n", errors->items[i].code,
+            (unsigned long long)errors->items[i].count);
 }
 
 /* No histograms are kept yet. */
@@ -239,7 +294,9 @@ static void write_larder(struct info_text *info)
 {
     ADD(info, "# Larder\r\nlarder_mode:%s\r\nlarder_l1_enabled:%d\r\nlarder_coherence:%s\r\n",
         info->stats.has_link ? "tiered" : "alone", info->larder->config.l1_enabled,
-        !info->stats.has_link ? "none" : info->stats.link.tracking ? "tracking" : "ttl");
+        !info->stats.has_link       ? "none"
+        : info->stats.link.tracking ? "tracking"
+                                    : "ttl");
     add_rows(info, STATS_LARDER);
 }
 
@@ -265,8 +322,8 @@ void info_sections_keyspace(struct info_text *info)
     unsigned n_dbs = store_get_options(larder->store)->n_dbs;
     for (unsigned db = 0; db < n_dbs; db++)
         if (store_db_entries(larder->store, db) > 0)
-            ADD(info, "db%u:keys=%zu,expires=%zu,avg_ttl=0\r\n", db, store_db_entries(larder->store, db),
-                store_db_volatile(larder->store, db));
+            ADD(info, "db%u:keys=%zu,expires=%zu,avg_ttl=0\r\n", db,
+                store_db_entries(larder->store, db), store_db_volatile(larder->store, db));
 }
 
 const struct info_section *info_sections(size_t *n)

@@ -13,9 +13,9 @@ struct info_text {
 };
 
 struct info_section {
-    const char *name;  /* as in "INFO name", any case */
-    const char *alias; /* another name, or NULL */
-    bool is_default;   /* without a name, or by "default" */
+    const char *name;                      /* as in "INFO name", any case */
+    const char *alias;                     /* another name, or NULL */
+    bool is_default;                       /* without a name, or by "default" */
     void (*write)(struct info_text *info); /* heading and lines */
 };
 

@@ -1,11 +1,13 @@
-/* Commands that larder refuses: those that carry connection state, which the one link to L2 is not for, and those that act on the
- * server behind larder as a process, unless `allow-admin` lets them through. */
+/* Commands that larder refuses: those that carry connection state, which the one link to L2 is not
+ * for, and those that act on the server behind larder as a process, unless `allow-admin` lets them
+ * through. */
 #include "command/families.h"
 #include "command/subcommand.h"
 
 #include <stdio.h>
 
-/* Writes the call's command in upper case, with its subcommand when it has one ("CLUSTER FAILOVER"). */
+/* Writes the call's command in upper case, with its subcommand when it has one ("CLUSTER
+ * FAILOVER"). */
 static void shown_name(const struct call *call, char *out, size_t size)
 {
     subcommand_full_name(call->larder->commands, call->command, out, size);
@@ -28,11 +30,12 @@ static void refuse_admin(struct call *call)
         return;
     }
     shown_name(call, name, sizeof(name));
-    reply_error(&call->reply, "ERR %s is an administrative command; set allow-admin to send it upstream", name);
+    reply_error(&call->reply,
+                "ERR %s is an administrative command; set allow-admin to send it upstream", name);
 }
 
-/* XREAD and XREADGROUP block only when they are told to, by an option before STREAMS. Names of groups and consumers may be
- * anything. */
+/* XREAD and XREADGROUP block only when they are told to, by an option before STREAMS. Names of
+ * groups and consumers may be anything. */
 static bool blocks(const struct call *call)
 {
     for (size_t i = 1; i < call->argc && !bytes_is(call->argv[i], "streams"); i++) {
@@ -71,13 +74,23 @@ static void acl_whoami(struct call *call)
     reply_bulk_str(&call->reply, "default");
 }
 
-/* Subcommands that change or tell what only an operator should: of containers whose other subcommands pass. */
-#define ADMIN(word, n) {.name = (word), .fn = refuse_admin, .arity = (n), .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT, .group = "server", \
-                        .since = "7.0.0", .summary = "Administers the upstream (allow-admin)"}
+/* Subcommands that change or tell what only an operator should: of containers whose other
+ * subcommands pass. */
+#define ADMIN(word, n)                                                                             \
+    {                                                                                              \
+        .name = (word), .fn = refuse_admin, .arity = (n),                                          \
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT, .group = "server", .since = "7.0.0",            \
+        .summary = "Administers the upstream (allow-admin)"                                        \
+    }
 
 static const struct command acl_subs[] = {
-    {.name = "whoami", .fn = acl_whoami, .arity = 2, .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT, .group = "server",
-     .since = "6.0.0", .summary = "Returns the name of the user: default"},
+    {.name = "whoami",
+     .fn = acl_whoami,
+     .arity = 2,
+     .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT,
+     .group = "server",
+     .since = "6.0.0",
+     .summary = "Returns the name of the user: default"},
     ADMIN("setuser", -3),
     ADMIN("deluser", -3),
     ADMIN("getuser", 3),
@@ -98,76 +111,112 @@ static const struct command module_subs[] = {
 };
 
 static const struct command cluster_subs[] = {
-    ADMIN("addslots", -3),
-    ADMIN("addslotsrange", -4),
-    ADMIN("bumpepoch", 2),
-    ADMIN("delslots", -3),
-    ADMIN("delslotsrange", -4),
-    ADMIN("failover", -2),
-    ADMIN("flushslots", 2),
-    ADMIN("forget", 3),
-    ADMIN("meet", -4),
-    ADMIN("replicate", 3),
-    ADMIN("reset", -2),
-    ADMIN("saveconfig", 2),
-    ADMIN("set-config-epoch", 3),
-    ADMIN("setslot", -4),
-    {.name = NULL},
+    ADMIN("addslots", -3),        ADMIN("addslotsrange", -4), ADMIN("bumpepoch", 2),
+    ADMIN("delslots", -3),        ADMIN("delslotsrange", -4), ADMIN("failover", -2),
+    ADMIN("flushslots", 2),       ADMIN("forget", 3),         ADMIN("meet", -4),
+    ADMIN("replicate", 3),        ADMIN("reset", -2),         ADMIN("saveconfig", 2),
+    ADMIN("set-config-epoch", 3), ADMIN("setslot", -4),       {.name = NULL},
 };
 
-#define STATEFUL(word, n, family, version, text, usage)                                                          \
-    {.name = (word), .fn = refuse_stateful, .arity = (n), .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT,          \
-     .group = (family), .since = (version), .summary = text " (not supported through larder yet)", .args = (usage)}
-#define SERVER(word, n, version, text, usage)                                                                    \
-    {.name = (word), .fn = refuse_admin, .arity = (n), .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT,                \
-     .group = "server", .since = (version), .summary = text " (allow-admin)", .args = (usage)}
-#define CONTAINER(word, family, version, text, children)                                                         \
-    {.name = (word), .fn = call_pass, .arity = -2, .group = (family), .since = (version), .summary = (text), .subs = (children)}
+#define STATEFUL(word, n, family, version, text, usage)                                            \
+    {                                                                                              \
+        .name = (word), .fn = refuse_stateful, .alone = refuse_stateful, .arity = (n),             \
+        .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT, .group = (family), .since = (version),       \
+        .summary = text " (not supported through larder yet)", .args = (usage)                     \
+    }
+#define SERVER(word, n, version, text, usage)                                                      \
+    {                                                                                              \
+        .name = (word), .fn = refuse_admin, .arity = (n),                                          \
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT, .group = "server", .since = (version),          \
+        .summary = text " (allow-admin)", .args = (usage)                                          \
+    }
+#define CONTAINER(word, family, version, text, children)                                           \
+    {                                                                                              \
+        .name = (word), .fn = call_pass, .arity = -2, .group = (family), .since = (version),       \
+        .summary = (text), .subs = (children)                                                      \
+    }
 
 const struct command refused_commands[] = {
     STATEFUL("multi", 1, "transactions", "1.2.0", "Begins a transaction", NULL),
     STATEFUL("exec", 1, "transactions", "1.2.0", "Runs a transaction", NULL),
     STATEFUL("discard", 1, "transactions", "2.0.0", "Drops a transaction", NULL),
-    STATEFUL("watch", -2, "transactions", "2.2.0", "Makes a transaction depend on keys", "key [key ...]"),
+    STATEFUL("watch", -2, "transactions", "2.2.0", "Makes a transaction depend on keys",
+             "key [key ...]"),
     STATEFUL("unwatch", 1, "transactions", "2.2.0", "Forgets watched keys", NULL),
     STATEFUL("blpop", -3, "list", "2.0.0", "Pops from the left, or waits", "key [key ...] timeout"),
-    STATEFUL("brpop", -3, "list", "2.0.0", "Pops from the right, or waits", "key [key ...] timeout"),
-    STATEFUL("blmove", 6, "list", "6.2.0", "Moves an element, or waits", "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout"),
-    STATEFUL("brpoplpush", 4, "list", "2.2.0", "Moves an element from right to left, or waits", "source destination timeout"),
+    STATEFUL("brpop", -3, "list", "2.0.0", "Pops from the right, or waits",
+             "key [key ...] timeout"),
+    STATEFUL("blmove", 6, "list", "6.2.0", "Moves an element, or waits",
+             "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout"),
+    STATEFUL("brpoplpush", 4, "list", "2.2.0", "Moves an element from right to left, or waits",
+             "source destination timeout"),
     STATEFUL("blmpop", -5, "list", "7.0.0", "Pops several elements, or waits",
              "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
-    STATEFUL("bzpopmin", -3, "sorted-set", "5.0.0", "Pops the lowest member, or waits", "key [key ...] timeout"),
-    STATEFUL("bzpopmax", -3, "sorted-set", "5.0.0", "Pops the highest member, or waits", "key [key ...] timeout"),
+    STATEFUL("bzpopmin", -3, "sorted-set", "5.0.0", "Pops the lowest member, or waits",
+             "key [key ...] timeout"),
+    STATEFUL("bzpopmax", -3, "sorted-set", "5.0.0", "Pops the highest member, or waits",
+             "key [key ...] timeout"),
     STATEFUL("bzmpop", -5, "sorted-set", "7.0.0", "Pops several members, or waits",
              "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]"),
     STATEFUL("wait", 3, "generic", "3.0.0", "Waits for replicas", "numreplicas timeout"),
     STATEFUL("subscribe", -2, "pubsub", "2.0.0", "Listens to channels", "channel [channel ...]"),
-    STATEFUL("psubscribe", -2, "pubsub", "2.0.0", "Listens to channels by pattern", "pattern [pattern ...]"),
-    STATEFUL("ssubscribe", -2, "pubsub", "7.0.0", "Listens to shard channels", "shardchannel [shardchannel ...]"),
-    STATEFUL("unsubscribe", -1, "pubsub", "2.0.0", "Stops listening to channels", "[channel [channel ...]]"),
-    STATEFUL("punsubscribe", -1, "pubsub", "2.0.0", "Stops listening by pattern", "[pattern [pattern ...]]"),
-    STATEFUL("sunsubscribe", -1, "pubsub", "7.0.0", "Stops listening to shard channels", "[shardchannel [shardchannel ...]]"),
+    STATEFUL("psubscribe", -2, "pubsub", "2.0.0", "Listens to channels by pattern",
+             "pattern [pattern ...]"),
+    STATEFUL("ssubscribe", -2, "pubsub", "7.0.0", "Listens to shard channels",
+             "shardchannel [shardchannel ...]"),
+    STATEFUL("unsubscribe", -1, "pubsub", "2.0.0", "Stops listening to channels",
+             "[channel [channel ...]]"),
+    STATEFUL("punsubscribe", -1, "pubsub", "2.0.0", "Stops listening by pattern",
+             "[pattern [pattern ...]]"),
+    STATEFUL("sunsubscribe", -1, "pubsub", "7.0.0", "Stops listening to shard channels",
+             "[shardchannel [shardchannel ...]]"),
     STATEFUL("monitor", 1, "server", "1.0.0", "Shows every command as it comes", NULL),
     STATEFUL("sync", 1, "server", "1.0.0", "Starts replication", NULL),
-    STATEFUL("psync", -3, "server", "2.8.0", "Starts or goes on with replication", "replicationid offset"),
+    STATEFUL("psync", -3, "server", "2.8.0", "Starts or goes on with replication",
+             "replicationid offset"),
     STATEFUL("replconf", -1, "server", "3.0.0", "Configures replication", NULL),
 
-    {.name = "xread", .fn = xread, .arity = -4, .flags = COMMAND_READONLY | COMMAND_MOVABLE, .group = "stream", .since = "5.0.0",
+    {.name = "xread",
+     .fn = xread,
+     .arity = -4,
+     .flags = COMMAND_READONLY | COMMAND_MOVABLE,
+     .group = "stream",
+     .since = "5.0.0",
      .summary = "Reads streams from given ids on; not with BLOCK yet",
      .args = "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-     .n_specs = 1, .specs = {{.begin = KEY_BEGIN_KEYWORD, .begin_index = 1, .keyword = "STREAMS", .find = KEY_FIND_RANGE,
-                              .last = -1, .step = 1, .limit = 2}}},
-    {.name = "xreadgroup", .fn = xreadgroup, .arity = -7, .flags = COMMAND_WRITE | COMMAND_MOVABLE, .group = "stream", .since = "5.0.0",
+     .n_specs = 1,
+     .specs = {{.begin = KEY_BEGIN_KEYWORD,
+                .begin_index = 1,
+                .keyword = "STREAMS",
+                .find = KEY_FIND_RANGE,
+                .last = -1,
+                .step = 1,
+                .limit = 2}}},
+    {.name = "xreadgroup",
+     .fn = xreadgroup,
+     .arity = -7,
+     .flags = COMMAND_WRITE | COMMAND_MOVABLE,
+     .group = "stream",
+     .since = "5.0.0",
      .summary = "Reads streams for a consumer of a group; not with BLOCK yet",
-     .args = "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
-     .n_specs = 1, .specs = {{.begin = KEY_BEGIN_KEYWORD, .begin_index = 4, .keyword = "STREAMS", .find = KEY_FIND_RANGE,
-                              .last = -1, .step = 1, .limit = 2, .writes = true}}},
+     .args = "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key "
+             "...] id [id ...]",
+     .n_specs = 1,
+     .specs = {{.begin = KEY_BEGIN_KEYWORD,
+                .begin_index = 4,
+                .keyword = "STREAMS",
+                .find = KEY_FIND_RANGE,
+                .last = -1,
+                .step = 1,
+                .limit = 2,
+                .writes = true}}},
 
     SERVER("shutdown", -1, "1.0.0", "Stops the upstream", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     SERVER("debug", -2, "1.0.0", "Internals of the upstream", "subcommand [argument ...]"),
     SERVER("replicaof", 3, "5.0.0", "Makes the upstream a replica, or a primary", "host port"),
     SERVER("slaveof", 3, "1.0.0", "As REPLICAOF", "host port"),
-    SERVER("failover", -1, "6.2.0", "Hands the upstream's role to a replica", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"),
+    SERVER("failover", -1, "6.2.0", "Hands the upstream's role to a replica",
+           "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"),
     SERVER("bgsave", -1, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
     SERVER("bgrewriteaof", 1, "1.0.0", "Rewrites the upstream's append-only file", NULL),
     SERVER("save", 1, "1.0.0", "Saves the upstream's data", NULL),

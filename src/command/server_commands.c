@@ -1,4 +1,5 @@
-/* Commands about the server that an L2 answers itself, and larder where it is alone: TIME ROLE LASTSAVE. */
+/* Commands about the server that an L2 answers itself, and larder where it is alone: TIME ROLE
+ * LASTSAVE. */
 #include "command/families.h"
 #include "core/larder.h"
 
@@ -30,11 +31,29 @@ static void alone_lastsave(struct call *call)
 }
 
 const struct command server_commands[] = {
-    {.name = "time", .fn = call_pass, .alone = alone_time, .arity = 1, .flags = COMMAND_FAST, .group = "server", .since = "2.6.0",
+    {.name = "time",
+     .fn = call_pass,
+     .alone = alone_time,
+     .arity = 1,
+     .flags = COMMAND_FAST,
+     .group = "server",
+     .since = "2.6.0",
      .summary = "Returns the time of the server's clock"},
-    {.name = "role", .fn = call_pass, .alone = alone_role, .arity = 1, .flags = COMMAND_FAST | COMMAND_NOSCRIPT, .group = "server",
-     .since = "2.8.12", .summary = "Returns the role in replication"},
-    {.name = "lastsave", .fn = call_pass, .alone = alone_lastsave, .arity = 1, .flags = COMMAND_FAST, .group = "server",
-     .since = "1.0.0", .summary = "Returns the time of the last snapshot"},
+    {.name = "role",
+     .fn = call_pass,
+     .alone = alone_role,
+     .arity = 1,
+     .flags = COMMAND_FAST | COMMAND_NOSCRIPT,
+     .group = "server",
+     .since = "2.8.12",
+     .summary = "Returns the role in replication"},
+    {.name = "lastsave",
+     .fn = call_pass,
+     .alone = alone_lastsave,
+     .arity = 1,
+     .flags = COMMAND_FAST,
+     .group = "server",
+     .since = "1.0.0",
+     .summary = "Returns the time of the last snapshot"},
     {.name = NULL},
 };

@@ -32,13 +32,15 @@ void subcommand_help(struct call *call)
         n++;
     char line[512];
     reply_array(&call->reply, 1 + 2 * n);
-    snprintf(line, sizeof(line), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    snprintf(line, sizeof(line),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
     reply_status(&call->reply, line);
     for (const struct command *sub = container->subs; sub != NULL && sub->name != NULL; sub++) {
         char shown[COMMAND_NAME_MAX];
         upper(shown, sizeof(shown), sub->name);
         bool has_args = sub->args != NULL && sub->args[0] != '\0';
-        snprintf(line, sizeof(line), "%s%s%s", shown, has_args ? " " : "", has_args ? sub->args : "");
+        snprintf(line, sizeof(line), "%s%s%s", shown, has_args ? " " : "",
+                 has_args ? sub->args : "");
         reply_status(&call->reply, line);
         snprintf(line, sizeof(line), "    %s.", sub->summary);
         reply_status(&call->reply, line);
@@ -59,20 +61,22 @@ void subcommand_unknown(struct call *call)
         call_wrong_arity(call);
         return;
     }
-    reply_error(&call->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown_len(call->argv[1]), call->argv[1].ptr,
-                name);
+    reply_error(&call->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                shown_len(call->argv[1]), call->argv[1].ptr, name);
 }
 
 void subcommand_bad_arguments(struct call *call)
 {
     char name[COMMAND_NAME_MAX];
     container_name(call, name, sizeof(name));
-    reply_error(&call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+    reply_error(&call->reply,
+                "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
                 shown_len(call->argv[1]), call->argv[1].ptr, name);
 }
 
 struct name_search {
-    const struct command *row; /* may be freed memory (a subcommand that was learned again): only compared */
+    const struct command
+        *row; /* may be freed memory (a subcommand that was learned again): only compared */
     char *out;
     size_t size;
 };
@@ -88,7 +92,8 @@ static void write_if_row(void *ctx, const struct command *command, const struct 
         snprintf(search->out, search->size, "%s", command->name);
 }
 
-void subcommand_full_name(const struct command_table *table, const struct command *row, char *out, size_t size)
+void subcommand_full_name(const struct command_table *table, const struct command *row, char *out,
+                          size_t size)
 {
     struct name_search search = {row, out, size};
     snprintf(out, size, "unknown");

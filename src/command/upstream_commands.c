@@ -6,8 +6,9 @@
 /* The rows that a list of nodes shows. */
 static bool is_in_list(const char *name)
 {
-    static const char *const names[] = {"name",   "state", "state_age_s", "version",  "tracking", "last_error",
-                                        "rtt_us", "inflight", "commands", "errors", "timeouts"};
+    static const char *const names[] = {"name",     "state",      "state_age_s", "version",
+                                        "tracking", "last_error", "rtt_us",      "inflight",
+                                        "commands", "errors",     "timeouts"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -60,8 +61,10 @@ static void upstream_stats(struct call *call)
         return;
     }
     stats_snapshot_take(&stats, call->larder);
-    if (call->argc == 3 && !(stats.has_link && bytes_equal(call->argv[2], bytes_of_str(stats.link_name)))) {
-        reply_error(&call->reply, "ERR No such upstream '%.*s'", subcommand_shown(call->argv[2]), call->argv[2].ptr);
+    if (call->argc == 3 &&
+        !(stats.has_link && bytes_equal(call->argv[2], bytes_of_str(stats.link_name)))) {
+        reply_error(&call->reply, "ERR No such upstream '%.*s'", subcommand_shown(call->argv[2]),
+                    call->argv[2].ptr);
         return;
     }
     reply_array(&call->reply, stats.has_link ? 1 : 0);
@@ -69,17 +72,21 @@ static void upstream_stats(struct call *call)
         add_node(&call->reply, &stats, true);
 }
 
-#define ROW(word, function, n) \
-    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT, .group = "larder", .since = "0.1.0"
+#define ROW(word, function, n)                                                                     \
+    .name = (word), .fn = (function), .arity = (n), .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT,     \
+    .group = "larder", .since = "0.1.0"
 
 static const struct command subs[] = {
-    {ROW("list", upstream_list, 2), .summary = "Describes each upstream node: state, errors, round-trip time"},
-    {ROW("stats", upstream_stats, -2), .summary = "Returns every figure of each upstream node, or of one", .args = "[node]"},
+    {ROW("list", upstream_list, 2),
+     .summary = "Describes each upstream node: state, errors, round-trip time"},
+    {ROW("stats", upstream_stats, -2),
+     .summary = "Returns every figure of each upstream node, or of one", .args = "[node]"},
     {ROW("help", subcommand_help, 2), .summary = "Prints this help"},
     {.name = NULL},
 };
 
 const struct command upstream_commands[] = {
-    {ROW("upstream", subcommand_unknown, -2), .summary = "A container for commands about the upstream", .subs = subs},
+    {ROW("upstream", subcommand_unknown, -2),
+     .summary = "A container for commands about the upstream", .subs = subs},
     {.name = NULL},
 };

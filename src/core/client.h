@@ -31,6 +31,7 @@ struct reply_slot {
     int proto;             /* the client's when the command came */
     enum translate_rule rule;
     bool done;
+    bool is_script;        /* counted in client->n_scripts */
     bool muted;            /* CLIENT REPLY OFF or SKIP */
 };
 
@@ -48,6 +49,8 @@ struct client {
     struct request_parser parser;
     struct reply_slots slots;
     size_t n_slots;                  /* waiting ones and those behind them */
+    size_t n_scripts;                /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
+    size_t reply_start;              /* length of the buffer at client_begin_reply */
     size_t slot_bytes;               /* of finished replies that wait for those before them */
     const struct command *last_command;
     const struct command *cached_command; /* the row of cached_name; NULL after the table changed */

@@ -215,6 +215,26 @@ struct learned {
 
 static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs, bool is_sub);
 
+static bool writes_keys(const struct command *row)
+{
+    for (unsigned i = 0; i < row->n_specs; i++)
+        if (row->specs[i].writes)
+            return true;
+    return false;
+}
+
+/* Completes the flags, and chooses who serves the command. Scripts are not flagged as writes, but their keys are; PFCOUNT writes a
+ * key that it only seems to read. */
+static command_fn *choose(const struct learner *learner, struct command *row, unsigned flags)
+{
+    row->flags = flags | COMMAND_LEARNED;
+    if (!writes_keys(row))
+        return flags & COMMAND_WRITE ? learner->write_fn : learner->read_fn;
+    if ((flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY))
+        row->flags |= COMMAND_SCRIPT;
+    return learner->write_fn;
+}
+
 /* Reads the array of subcommands, "container|name" each. */
 static bool read_subs(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs)
 {
@@ -236,8 +256,7 @@ static bool read_subs(struct learner *learner, struct walk *walk, struct learned
         struct bytes name = bytes_of(bar + 1, (size_t)(sub.name.ptr + sub.name.len - bar) - 1);
         subs[kept] = sub.row;
         subs[kept].name = copy_name(name);
-        subs[kept].flags = sub.flags | COMMAND_LEARNED;
-        subs[kept].fn = sub.flags & COMMAND_WRITE ? learner->write_fn : learner->read_fn;
+        subs[kept].fn = choose(learner, &subs[kept], sub.flags);
         subs[kept].stats = inherit_stats(old_subs, subs[kept].name);
         kept++;
     }
@@ -304,8 +323,7 @@ static void take_entry(struct learner *learner, const struct learned *in)
     row->first = in->row.first;
     row->last = in->row.last;
     row->step = in->row.step;
-    row->flags = in->flags | COMMAND_LEARNED;
-    row->fn = in->flags & COMMAND_WRITE ? learner->write_fn : learner->read_fn;
+    row->fn = choose(learner, row, in->flags);
 }
 
 size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn)

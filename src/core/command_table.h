@@ -47,6 +47,8 @@ enum command_flag {
     COMMAND_BLOCKING = 1 << 13,
     COMMAND_WATCHES_DB = 1 << 14, /* writes every key of the database (FLUSHDB) */
     COMMAND_WRITES_ALL = 1 << 15, /* writes every key of every database (FLUSHALL, SWAPDB) */
+    COMMAND_SCRIPT = 1 << 16,     /* may write keys that it does not name; see call_write */
+    COMMAND_CACHED = 1 << 17,     /* a read that L1 may answer */
 };
 
 /* Where keys are, as Redis 7.0's key specifications. */

@@ -113,7 +113,6 @@ struct config {
     char *pidfile;                      /* "": none */
     int64_t slowlog_log_slower_than_us; /* negative: off */
     int64_t slowlog_max_len;
-    bool latency_tracking;
     int64_t shutdown_timeout_s;
     bool allow_admin;
 

@@ -38,32 +38,25 @@ static void explain_range(const struct config_row *row, struct buf *out)
 static void explain_word(const struct config_row *row, enum config_problem problem, struct buf *out)
 {
     switch (problem) {
-    case CONFIG_BAD_BOOL:
-        add(" is not yes or no", out);
-        break;
+    case CONFIG_BAD_BOOL: add(" is not yes or no", out); break;
     case CONFIG_BAD_CHOICE:
         add(" is not one of ", out);
         add_choices(row, out);
         break;
-    case CONFIG_BAD_MEMORY:
-        add(" is not a size (bytes, or with kb mb gb)", out);
-        break;
+    case CONFIG_BAD_MEMORY: add(" is not a size (bytes, or with kb mb gb)", out); break;
     case CONFIG_BAD_ADDRESS:
         add(" is not an address to listen on (such as 127.0.0.1, ::1, *, ::*)", out);
         break;
     case CONFIG_BAD_LIMIT_CLASS:
         add(" is not a class of clients (normal, replica, pubsub)", out);
         break;
-    case CONFIG_BAD_LIMIT_NUMBER:
-        add(" is not a limit (class, size, size, seconds)", out);
-        break;
+    case CONFIG_BAD_LIMIT_NUMBER: add(" is not a limit (class, size, size, seconds)", out); break;
     case CONFIG_BAD_FIXED:
         config_format_print(out,
                             " is not possible: larder writes no data to disk, so it is always %s",
                             row->standard);
         break;
-    default:
-        explain_range(row, out);
+    default: explain_range(row, out);
     }
 }
 
@@ -79,21 +72,13 @@ void config_fault_explain(const struct config_row *row, const struct config_faul
     case CONFIG_TOO_MANY:
         config_format_print(out, "more than %d addresses", CONFIG_BIND_MAX);
         break;
-    case CONFIG_TOO_LONG:
-        config_format_print(out, "longer than %d bytes", CONFIG_TEXT_MAX);
-        break;
-    case CONFIG_NUL_BYTE:
-        add("a NUL byte in the value", out);
-        break;
+    case CONFIG_TOO_LONG: config_format_print(out, "longer than %d bytes", CONFIG_TEXT_MAX); break;
+    case CONFIG_NUL_BYTE: add("a NUL byte in the value", out); break;
     case CONFIG_BAD_LIMIT_COUNT:
         add("four values expected for each class: class, size, size, seconds", out);
         break;
-    case CONFIG_BAD_UPSTREAM:
-        add(fault->text, out);
-        break;
-    default:
-        config_format_shown(fault->word, out);
-        explain_word(row, fault->problem, out);
+    case CONFIG_BAD_UPSTREAM: add(fault->text, out); break;
+    default: config_format_shown(fault->word, out); explain_word(row, fault->problem, out);
     }
 }
 

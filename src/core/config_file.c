@@ -61,12 +61,9 @@ static bool read_line(struct reader *reader, struct bytes line)
     if (memchr(line.ptr, '\0', line.len) != NULL)
         return refuse(reader, "a NUL byte: not a configuration file");
     switch (inline_split(line, &reader->text, &reader->words)) {
-    case INLINE_OK:
-        break;
-    case INLINE_UNBALANCED:
-        return refuse(reader, "unbalanced quotes");
-    case INLINE_NO_MEMORY:
-        return refuse(reader, "out of memory");
+    case INLINE_OK: break;
+    case INLINE_UNBALANCED: return refuse(reader, "unbalanced quotes");
+    case INLINE_NO_MEMORY: return refuse(reader, "out of memory");
     }
     if (reader->words.n == 0)
         return true;

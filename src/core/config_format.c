@@ -113,28 +113,14 @@ void config_format_value(const struct config_row *row, const union config_value 
                          struct buf *out)
 {
     switch (row->type) {
-    case CONFIG_BOOL:
-        add_word(value->yes ? "yes" : "no", out);
-        break;
+    case CONFIG_BOOL: add_word(value->yes ? "yes" : "no", out); break;
     case CONFIG_INTEGER:
-    case CONFIG_MEMORY:
-        config_format_print(out, "%" PRId64, value->number);
-        break;
-    case CONFIG_OCTAL:
-        config_format_print(out, "%" PRIo64, (uint64_t)value->number);
-        break;
-    case CONFIG_CHOICE:
-        add_word(choice_name(row, value->choice), out);
-        break;
-    case CONFIG_TEXT:
-        add_text(row, value->text, out);
-        break;
-    case CONFIG_ADDRESSES:
-        add_addresses(&value->list, out);
-        break;
-    case CONFIG_OUTPUT_LIMIT:
-        add_limits(value->limits, out);
-        break;
+    case CONFIG_MEMORY: config_format_print(out, "%" PRId64, value->number); break;
+    case CONFIG_OCTAL: config_format_print(out, "%" PRIo64, (uint64_t)value->number); break;
+    case CONFIG_CHOICE: add_word(choice_name(row, value->choice), out); break;
+    case CONFIG_TEXT: add_text(row, value->text, out); break;
+    case CONFIG_ADDRESSES: add_addresses(&value->list, out); break;
+    case CONFIG_OUTPUT_LIMIT: add_limits(value->limits, out); break;
     case CONFIG_FIXED:
         add_word(strcmp(row->standard, "\"\"") == 0 ? "" : row->standard, out);
         break;
@@ -145,26 +131,16 @@ void config_format_file(const struct config_row *row, const union config_value *
                         unsigned class, struct buf *out)
 {
     switch (row->type) {
-    case CONFIG_MEMORY:
-        config_format_size(value->number, out);
-        break;
-    case CONFIG_TEXT:
-        config_format_quoted(bytes_of_str(value->text), out);
-        break;
+    case CONFIG_MEMORY: config_format_size(value->number, out); break;
+    case CONFIG_TEXT: config_format_quoted(bytes_of_str(value->text), out); break;
     case CONFIG_ADDRESSES:
         if (value->list.n == 0)
             add_word("\"\"", out);
         else
             add_addresses(&value->list, out);
         break;
-    case CONFIG_OUTPUT_LIMIT:
-        add_limit_line(value->limits, class, out);
-        break;
-    case CONFIG_FIXED:
-        add_word(row->standard, out);
-        break;
-    default:
-        config_format_value(row, value, out);
+    case CONFIG_OUTPUT_LIMIT: add_limit_line(value->limits, class, out); break;
+    default: config_format_value(row, value, out);
     }
 }
 

@@ -63,12 +63,8 @@ static void add_numbers(const struct config_row *row, struct buf *out)
 static void add_kind(const struct config_row *row, struct buf *out)
 {
     switch (row->type) {
-    case CONFIG_BOOL:
-        add("yes or no", out);
-        break;
-    case CONFIG_INTEGER:
-        add_numbers(row, out);
-        break;
+    case CONFIG_BOOL: add("yes or no", out); break;
+    case CONFIG_INTEGER: add_numbers(row, out); break;
     case CONFIG_OCTAL:
         add("octal, ", out);
         add_numbers(row, out);
@@ -81,16 +77,10 @@ static void add_kind(const struct config_row *row, struct buf *out)
         for (const struct config_choice *choice = row->choices; choice->name != NULL; choice++)
             config_format_print(out, "%s%s", choice == row->choices ? "" : ", ", choice->name);
         break;
-    case CONFIG_ADDRESSES:
-        config_format_print(out, "up to %d addresses", CONFIG_BIND_MAX);
-        break;
-    case CONFIG_OUTPUT_LIMIT:
-        add("class size size seconds, repeated", out);
-        break;
+    case CONFIG_ADDRESSES: config_format_print(out, "up to %d addresses", CONFIG_BIND_MAX); break;
+    case CONFIG_OUTPUT_LIMIT: add("class size size seconds, repeated", out); break;
     case CONFIG_TEXT:
-    case CONFIG_FIXED:
-        add("text", out);
-        break;
+    case CONFIG_FIXED: add("text", out); break;
     }
 }
 

@@ -33,22 +33,30 @@ static const char *check(struct bytes *text)
     return memchr(text->ptr, '\0', text->len) != NULL ? "it holds a NUL byte" : NULL;
 }
 
+static void refuse(const struct config *config, const char *reason, char *err, size_t size)
+{
+    struct buf shown;
+    buf_init(&shown);
+    config_format_shown(bytes_of_str(config->upstream_password_file), &shown);
+    snprintf(err, size, "upstream-password-file: can't use %.*s: %s", (int)shown.len, shown.data,
+             reason);
+    buf_deinit(&shown);
+}
+
 static bool load_file(struct config *config, char *err, size_t size)
 {
     struct buf text;
-    const char *reason = NULL;
     buf_init(&text);
     int fd = open(config->upstream_password_file, O_RDONLY | O_CLOEXEC);
     int status = fd < 0 ? -errno : config_file_read(fd, CONFIG_TEXT_MAX, &text);
     if (fd >= 0)
         close(fd);
     struct bytes secret = buf_bytes(&text);
-    reason = status < 0 ? strerror(-status) : check(&secret);
+    const char *reason = status < 0 ? strerror(-status) : check(&secret);
     if (reason == NULL)
         keep(config, secret);
     else
-        snprintf(err, size, "upstream-password-file: can't use %.200s: %s",
-                 config->upstream_password_file, reason);
+        refuse(config, reason, err, size);
     if (text.cap > 0)
         explicit_bzero(text.data, text.cap);
     buf_deinit(&text);

@@ -8,19 +8,19 @@
 
 /* The place of a field, which must have exactly the type that values of the row's kind are kept in.
  */
-#define FIELD(field, type)                                                                \
-    .offset = offsetof(struct config, field) +                                            \
-              0 * sizeof(_Generic(&((struct config *)0)->field, __typeof__(type) * : 1)), \
+#define FIELD(field, type)                                                                         \
+    .offset = offsetof(struct config, field) +                                                     \
+              0 * sizeof(_Generic(&((struct config *)0)->field, __typeof__(type) * : 1)),          \
     .size = sizeof(type)
 
 #define BOOL(field) .type = CONFIG_BOOL, FIELD(field, bool)
-#define INTEGER(field, low, high) \
+#define INTEGER(field, low, high)                                                                  \
     .type = CONFIG_INTEGER, FIELD(field, int64_t), .min = (low), .max = (high)
-#define OCTAL(field, low, high) \
+#define OCTAL(field, low, high)                                                                    \
     .type = CONFIG_OCTAL, FIELD(field, int64_t), .min = (low), .max = (high)
-#define MEMORY(field, low) \
+#define MEMORY(field, low)                                                                         \
     .type = CONFIG_MEMORY, FIELD(field, int64_t), .min = (low), .max = INT64_MAX
-#define CHOICE(field, enumeration, names) \
+#define CHOICE(field, enumeration, names)                                                          \
     .type = CONFIG_CHOICE, FIELD(field, enumeration), .choices = (names)
 #define TEXT(field) .type = CONFIG_TEXT, FIELD(field, char *)
 #define ADDRESSES(field) .type = CONFIG_ADDRESSES, FIELD(field, struct config_list)
@@ -186,8 +186,6 @@ static const struct config_row rows[] = {
      .text = "Commands that take longer enter the slow log; 0: all, -1: none."},
     {ROW, .name = "slowlog-max-len", .group = CONFIG_OTHER, INTEGER(slowlog_max_len, 0, INT_MAX),
      .standard = "128", .text = "Entries that the slow log holds."},
-    {ROW, .name = "latency-tracking", .group = CONFIG_OTHER, BOOL(latency_tracking),
-     .standard = "yes", .text = "Keep a latency histogram for each command."},
     {ROW, .name = "shutdown-timeout", .group = CONFIG_OTHER,
      INTEGER(shutdown_timeout_s, 0, INT_MAX), .unit = "s", .standard = "10",
      .text = "Time that commands in flight have to finish at SIGTERM or SIGINT."},
@@ -197,8 +195,8 @@ static const struct config_row rows[] = {
              "upstream."},
 #undef ROW
 /* Asked for by redis-benchmark and frameworks; larder keeps no files. */
-#define ROW                                                                               \
-    .section = CONFIG_SECTION_COMPATIBILITY, .group = CONFIG_OTHER, .type = CONFIG_FIXED, \
+#define ROW                                                                                        \
+    .section = CONFIG_SECTION_COMPATIBILITY, .group = CONFIG_OTHER, .type = CONFIG_FIXED,          \
     .flags = CONFIG_IMMUTABLE
     {ROW, .name = "save", .standard = "\"\"", .text = "Always empty."},
     {ROW, .name = "appendonly", .standard = "no", .text = "Always no."},

@@ -53,7 +53,7 @@ struct config_row {
     const char *standard; /* the default, as in larder.conf behind the name */
     int64_t min;          /* both for numbers only */
     int64_t max;
-    const char *unit;     /* "s", "ms"; NULL where there is none or the type says it */
+    const char *unit; /* "s", "ms"; NULL where there is none or the type says it */
     const struct config_choice *choices; /* ends with a NULL name; NULL for other types */
     const char *text;                    /* one sentence */
 };

@@ -251,22 +251,15 @@ static bool parse_fixed(struct parse *parse)
 static bool parse_words(struct parse *parse)
 {
     switch (parse->row->type) {
-    case CONFIG_BOOL:
-        return parse_bool(parse);
+    case CONFIG_BOOL: return parse_bool(parse);
     case CONFIG_INTEGER:
     case CONFIG_OCTAL:
-    case CONFIG_MEMORY:
-        return parse_number(parse);
-    case CONFIG_CHOICE:
-        return parse_choice(parse);
-    case CONFIG_TEXT:
-        return parse_text(parse);
-    case CONFIG_ADDRESSES:
-        return parse_addresses(parse);
-    case CONFIG_OUTPUT_LIMIT:
-        return parse_limits(parse);
-    case CONFIG_FIXED:
-        return parse_fixed(parse);
+    case CONFIG_MEMORY: return parse_number(parse);
+    case CONFIG_CHOICE: return parse_choice(parse);
+    case CONFIG_TEXT: return parse_text(parse);
+    case CONFIG_ADDRESSES: return parse_addresses(parse);
+    case CONFIG_OUTPUT_LIMIT: return parse_limits(parse);
+    case CONFIG_FIXED: return parse_fixed(parse);
     }
     return false;
 }

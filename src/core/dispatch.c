@@ -98,7 +98,14 @@ void call_write(struct call *call)
         scope = TIER_ALL;
     else if ((call->command->flags & COMMAND_WATCHES_DB) || !keys.complete)
         scope = TIER_DATABASE;
-    tier_write(call->larder->tier, call->client->db, call->raw, scope, keys.items, keys.n, on_reply, defer_translated(call));
+    struct reply_slot *slot = defer_translated(call);
+    if (call->command->flags & COMMAND_SCRIPT) {
+        /* What a script writes beyond its keys comes as a push behind its reply. Until then, this client's reads go to L2, behind
+         * the script, so that they see what it wrote. */
+        slot->is_script = true;
+        call->client->n_scripts++;
+    }
+    tier_write(call->larder->tier, call->client->db, call->raw, scope, keys.items, keys.n, on_reply, slot);
     command_keys_deinit(&keys);
 }
 
@@ -208,7 +215,7 @@ static command_fn *check(struct call *call)
         reply_error(&call->reply, "ERR '%s' %s", full_name(call, name, sizeof(name)), why);
         return NULL;
     }
-    return fn;
+    return (command->flags & COMMAND_CACHED) && call->client->n_scripts > 0 ? call_pass : fn;
 }
 
 /* Execution */

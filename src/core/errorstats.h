@@ -1,7 +1,9 @@
-/* Error replies counted by their code, for INFO errorstats: "-WRONGTYPE Operation ..." counts WRONGTYPE.
+/* Error replies counted by their code, for INFO errorstats: "-WRONGTYPE Operation ..." counts
+ * WRONGTYPE.
  *
- * Bounded, because L2 and its scripts may make up codes: ERRORSTATS_MAX codes (the bound of Redis 7.4; 7.0 has none), all others
- * together under ERRORSTATS_OVERFLOW. Must not know: who sent the error. */
+ * Bounded, because L2 and its scripts may make up codes: ERRORSTATS_MAX codes (the bound of
+ * Redis 7.4; 7.0 has none), all others together under ERRORSTATS_OVERFLOW. Must not know: who sent
+ * the error. */
 #ifndef LARDER_CORE_ERRORSTATS_H
 #define LARDER_CORE_ERRORSTATS_H
 
@@ -29,8 +31,8 @@ struct errorstats {
 /* Everything zero. Also CONFIG RESETSTAT. */
 void errorstats_reset(struct errorstats *stats);
 
-/* Counts an error reply: "-CODE text", with or without its line end. Without a code it counts as ERR, as Redis 7.0's
- * afterErrorReply. */
+/* Counts an error reply: "-CODE text", with or without its line end. Without a code it counts as
+ * ERR, as Redis 7.0's afterErrorReply. */
 void errorstats_count(struct errorstats *stats, struct bytes error_line);
 
 #endif

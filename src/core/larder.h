@@ -123,6 +123,6 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
 void larder_count_error(struct larder *larder, struct bytes error_line);
 
 /* A config_apply_fn (ctx is the larder): makes the change of configuration `groups` felt. */
-uint32_t larder_apply_config(void *ctx, const struct config *config, uint32_t groups, char *error, size_t size);
+bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size);
 
 #endif

@@ -98,6 +98,7 @@ void slot_finish(struct reply_slot *slot, const struct reply *reply)
         return;
     }
     struct reply state = *reply;
+    client->n_scripts -= slot->is_script;
     slot->done = true;
     client->slot_bytes += slot->data.len;
     release_slots(client, &state);
@@ -132,11 +133,10 @@ struct reply client_begin_reply(struct client *client)
         if (!tail->done) {
             tail = open_slot(client);
             tail->done = true;
-        } else {
-            client->slot_bytes -= tail->data.len;
         }
         reply.out = &tail->data;
     }
+    client->reply_start = reply.out->len;
     return reply;
 }
 
@@ -145,7 +145,7 @@ void client_end_reply(struct client *client, const struct reply *reply)
     if (client->conn.closed)
         return;
     if (reply->out != &client->conn.out && reply->out != &client->larder->discard)
-        client->slot_bytes += reply->out->len;
+        client->slot_bytes += reply->out->len - client->reply_start;
     if (__builtin_expect(reply->failed || conn_pending_output(&client->conn) + client->slot_bytes > CONN_READ_BYTES, 0)) {
         after_output(client, reply);
         return;

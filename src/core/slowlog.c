@@ -67,7 +67,8 @@ static void cut_arg(const struct slowlog_event *event, size_t i, struct cut *cut
     }
     cut->head = is_secret(event->argv, event->argc, i) ? REDACTED : event->argv[i];
     if (cut->head.len > SLOWLOG_ARG_BYTES_MAX) {
-        snprintf(cut->more, sizeof(cut->more), "... (%zu more bytes)", cut->head.len - SLOWLOG_ARG_BYTES_MAX);
+        snprintf(cut->more, sizeof(cut->more), "... (%zu more bytes)",
+                 cut->head.len - SLOWLOG_ARG_BYTES_MAX);
         cut->head.len = SLOWLOG_ARG_BYTES_MAX;
     }
 }
@@ -87,14 +88,16 @@ static struct bytes copy(char **to, struct bytes text)
     return copied;
 }
 
-/* An entry without id, or NULL without memory. Its size is bounded by the two limits of slowlog.h. */
+/* An entry without id, or NULL without memory. Its size is bounded by the two limits of slowlog.h.
+ */
 static struct slowlog_entry *entry_of(const struct slowlog_event *event)
 {
     size_t argc = event->argc < SLOWLOG_ARGS_MAX ? event->argc : SLOWLOG_ARGS_MAX;
     struct bytes address = shortened(event->client_address);
     struct bytes name = shortened(event->client_name);
     struct cut cuts[SLOWLOG_ARGS_MAX];
-    size_t size = sizeof(struct slowlog_entry) + argc * sizeof(struct bytes) + address.len + name.len;
+    size_t size =
+        sizeof(struct slowlog_entry) + argc * sizeof(struct bytes) + address.len + name.len;
     for (size_t i = 0; i < argc; i++) {
         cut_arg(event, i, &cuts[i]);
         size += cuts[i].head.len + strlen(cuts[i].more);

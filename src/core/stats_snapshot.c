@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Resident memory of the process, or 0. /proc is memory, not a disk: reading it takes microseconds. */
+/* Resident memory of the process, or 0. /proc is memory, not a disk: reading it takes microseconds.
+ */
 static size_t read_rss(void)
 {
     char text[128];
@@ -20,7 +21,8 @@ static size_t read_rss(void)
         return 0;
     const char *end = memchr(space + 1, ' ', (size_t)(text + len - space - 1));
     int64_t pages;
-    if (end == NULL || !bytes_parse_range(bytes_of(space + 1, (size_t)(end - space - 1)), 0, INT64_MAX / 65536, &pages))
+    if (end == NULL || !bytes_parse_range(bytes_of(space + 1, (size_t)(end - space - 1)), 0,
+                                          INT64_MAX / 65536, &pages))
         return 0;
     return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -41,14 +43,10 @@ void stats_reset(struct larder_stats *stats)
 const char *stats_link_state_name(enum link_state state)
 {
     switch (state) {
-    case LINK_DOWN:
-        return "down";
-    case LINK_CONNECTING:
-        return "connecting";
-    case LINK_HANDSHAKE:
-        return "handshake";
-    case LINK_READY:
-        break;
+    case LINK_DOWN: return "down";
+    case LINK_CONNECTING: return "connecting";
+    case LINK_HANDSHAKE: return "handshake";
+    case LINK_READY: break;
     }
     return "ready";
 }
@@ -67,9 +65,11 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
     link_read_figures(larder->link, &snapshot->link);
     snapshot->link_state = stats_link_state_name(snapshot->link.state);
     snapshot->link_up = link_state_is_up(snapshot->link.state);
-    snapshot->link_state_age_s = (double)(larder_now_ms(larder) - snapshot->link.state_since_ms) / 1000;
+    snapshot->link_state_age_s =
+        (double)(larder_now_ms(larder) - snapshot->link.state_since_ms) / 1000;
     snprintf(snapshot->link_name, sizeof(snapshot->link_name), "%s", link_get_name(larder->link));
-    snprintf(snapshot->link_version, sizeof(snapshot->link_version), "%s", link_get_version(larder->link));
+    snprintf(snapshot->link_version, sizeof(snapshot->link_version), "%s",
+             link_get_version(larder->link));
 }
 
 static void take_memory(struct stats_snapshot *snapshot, const struct larder *larder)
@@ -92,10 +92,12 @@ static void take_clients(struct stats_snapshot *snapshot, const struct larder *l
     snapshot->n_clients = larder->n_clients;
     snapshot->max_clients = (size_t)larder->config.maxclients;
     const struct client *client;
-    TAILQ_FOREACH(client, &larder->clients, link) {
+    TAILQ_FOREACH(client, &larder->clients, link)
+    {
         size_t in = conn_pending_input(&client->conn);
         size_t out = conn_pending_output(&client->conn);
-        snapshot->client_bytes += sizeof(*client) + client->conn.in.cap + client->conn.out.cap + client->slot_bytes;
+        snapshot->client_bytes +=
+            sizeof(*client) + client->conn.in.cap + client->conn.out.cap + client->slot_bytes;
         if (in > snapshot->max_input_bytes)
             snapshot->max_input_bytes = in;
         if (out > snapshot->max_output_bytes)

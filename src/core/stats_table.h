@@ -1,12 +1,12 @@
-/* Every counter and gauge of larder in one table: INFO, CACHE STATS and /metrics are written from its rows, over a snapshot that
- * is taken once (by stats_snapshot.c).
+/* Every counter and gauge of larder in one table: INFO, CACHE STATS and /metrics are written from
+ * its rows, over a snapshot that is taken once (by stats_snapshot.c).
  *
  *     struct stats_snapshot snapshot;
  *     stats_snapshot_take(&snapshot, larder);
  *     for each row of stats_table():  stats_value(row, &snapshot)
  *
- * Adding a figure: put it (or the struct that has it) into the snapshot, and one row into stats_table.c.
- * Must not know: replies, sections' headings, metric syntax. */
+ * Adding a figure: put it (or the struct that has it) into the snapshot, and one row into
+ * stats_table.c. Must not know: replies, sections' headings, metric syntax. */
 #ifndef LARDER_CORE_STATS_TABLE_H
 #define LARDER_CORE_STATS_TABLE_H
 
@@ -14,7 +14,8 @@
 #include "base/mem.h"
 #include "core/larder.h"
 
-/* What a row belongs to. Names of the first four sections are Redis's INFO fields; L1 and L2 are larder's own. */
+/* What a row belongs to. Names of the first four sections are Redis's INFO fields; L1 and L2 are
+ * larder's own. */
 enum stats_section {
     STATS_CLIENTS,
     STATS_MEMORY,
@@ -32,9 +33,18 @@ enum stats_kind {
 };
 
 /* How the field of the snapshot is read. */
-enum stats_type { STATS_U64, STATS_SIZE, STATS_I64, STATS_BOOL, STATS_DOUBLE, STATS_POINTER, STATS_CHARS };
+enum stats_type {
+    STATS_U64,
+    STATS_SIZE,
+    STATS_I64,
+    STATS_BOOL,
+    STATS_DOUBLE,
+    STATS_POINTER,
+    STATS_CHARS
+};
 
-/* All that rows read. Plain data: may be copied, and summed field by field over several instances. */
+/* All that rows read. Plain data: may be copied, and summed field by field over several instances.
+ */
 struct stats_snapshot {
     struct tier_counters tier;
     struct store_counters store;
@@ -52,8 +62,8 @@ struct stats_snapshot {
     size_t peak_bytes;
     size_t n_clients;
     size_t max_clients;
-    size_t client_bytes;     /* of all clients, buffers included */
-    size_t max_input_bytes;  /* of any client now */
+    size_t client_bytes;    /* of all clients, buffers included */
+    size_t max_input_bytes; /* of any client now */
     size_t max_output_bytes;
     size_t fetches_in_flight;
     uint64_t bytes_in, bytes_out; /* from and to clients */
@@ -84,9 +94,9 @@ struct stats_row {
 /* A row's value in a snapshot. */
 struct stats_value {
     enum { STATS_IS_INTEGER, STATS_IS_DOUBLE, STATS_IS_TEXT } is;
-    int64_t integer;   /* booleans are 0 and 1; above INT64_MAX is cut */
-    double number;     /* also of an integer */
-    const char *text;  /* borrowed as the snapshot */
+    int64_t integer;  /* booleans are 0 and 1; above INT64_MAX is cut */
+    double number;    /* also of an integer */
+    const char *text; /* borrowed as the snapshot */
 };
 
 /* All rows, a section's together, in the order in which they are shown. Borrowed for ever. */
@@ -95,16 +105,19 @@ const struct stats_row *stats_table(size_t *n_rows);
 /* "clients" "memory" "stats" "larder" "l1" "l2", borrowed for ever. */
 const char *stats_section_name(enum stats_section section);
 
-/* Gathers everything; costs a walk over the clients and a few system calls (tens of microseconds). */
+/* Gathers everything; costs a walk over the clients and a few system calls (tens of microseconds).
+ */
 void stats_snapshot_take(struct stats_snapshot *snapshot, const struct larder *larder);
 
 /* Reads a row. */
 struct stats_value stats_value(const struct stats_row *row, const struct stats_snapshot *snapshot);
 
-/* Sets the counters of `stats` back, of its instance only: CONFIG RESETSTAT. Peak memory starts again, too. */
+/* Sets the counters of `stats` back, of its instance only: CONFIG RESETSTAT. Peak memory starts
+ * again, too. */
 void stats_reset(struct larder_stats *stats);
 
-/* Operations (or bytes) per second: the mean of a rate's samples, as Redis's getInstantaneousMetric. */
+/* Operations (or bytes) per second: the mean of a rate's samples, as Redis's
+ * getInstantaneousMetric. */
 double stats_rate_mean(const struct larder_rate *rate);
 
 /* "down" "connecting" "handshake" "ready", borrowed for ever. */

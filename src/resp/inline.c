@@ -15,6 +15,12 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* What ends a bare word; a vertical tab and a form feed do not. */
+static bool ends_word(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -26,18 +32,12 @@ static int hex_digit(char c)
 static char unescape(char c)
 {
     switch (c) {
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    case 'b':
-        return '\b';
-    case 'a':
-        return '\a';
-    default:
-        return c;
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
     }
 }
 
@@ -51,7 +51,8 @@ static bool split_quoted(struct splitter *s, char quote)
             s->p++;
             return s->p == s->end || is_blank(*s->p);
         }
-        if (quote == '"' && c == '\\' && left >= 4 && s->p[1] == 'x' && hex_digit(s->p[2]) >= 0 && hex_digit(s->p[3]) >= 0) {
+        if (quote == '"' && c == '\\' && left >= 4 && s->p[1] == 'x' && hex_digit(s->p[2]) >= 0 &&
+            hex_digit(s->p[3]) >= 0) {
             *s->out++ = (char)(hex_digit(s->p[2]) * 16 + hex_digit(s->p[3]));
             s->p += 4;
         } else if (quote == '"' && c == '\\' && left >= 2) {
@@ -70,7 +71,7 @@ static bool split_quoted(struct splitter *s, char quote)
 
 static bool split_one(struct splitter *s)
 {
-    while (s->p < s->end && !is_blank(*s->p)) {
+    while (s->p < s->end && !ends_word(*s->p)) {
         char c = *s->p++;
         if (c != '"' && c != '\'')
             *s->out++ = c;

@@ -27,22 +27,24 @@ static void apply_store(struct larder *larder, const struct config *config)
     tier_configure(larder->tier, &tier_options);
 }
 
-uint32_t larder_apply_config(void *ctx, const struct config *config, uint32_t groups, char *error, size_t size)
+bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
 {
     struct larder *larder = ctx;
+    const struct config *config = &larder->config;
     if ((groups & CONFIG_LOG) && !apply_log(config, error, size))
-        return CONFIG_LOG;
+        return false;
     if (groups & CONFIG_LISTEN) {
         listen_close(larder);
         if (!listen_open(larder, config, error, size))
-            return CONFIG_LISTEN;
+            return false;
+    }
+    /* l1-enabled and coherence decide whether the link tracks: before L1 takes its first fill. */
+    if ((groups & (CONFIG_UPSTREAM | CONFIG_STORE)) && larder->link != NULL) {
+        struct link_options options = {0};
+        options_link_settings(config, &options);
+        link_configure(larder->link, &options);
     }
     if (groups & CONFIG_STORE)
         apply_store(larder, config);
-    if ((groups & CONFIG_UPSTREAM) && larder->link != NULL) {
-        struct link_options options = {0};
-        options_link_limits(config, &options);
-        link_configure(larder->link, &options);
-    }
-    return 0;
+    return true;
 }

@@ -14,8 +14,16 @@ void options_tier(const struct config *config, struct tier_options *options)
     options->max_item_bytes = (size_t)config->l1_max_item_bytes;
 }
 
-void options_link_limits(const struct config *config, struct link_options *options)
+static char *copy_unless_empty(const char *text)
 {
+    return text[0] != '\0' ? mem_strdup(text) : NULL;
+}
+
+void options_link_settings(const struct config *config, struct link_options *options)
+{
+    options->username = copy_unless_empty(config->upstream_username);
+    options->password = copy_unless_empty(config_secret_password(config));
+    options->tracking = config->l1_enabled && config->coherence == CONFIG_COHERENCE_TRACKING;
     options->timeout_ms = config->upstream_timeout_ms;
     options->connect_timeout_ms = config->upstream_connect_timeout_ms;
     options->ping_interval_ms = config->upstream_ping_interval_ms;
@@ -25,20 +33,12 @@ void options_link_limits(const struct config *config, struct link_options *optio
     options->max_reply_bytes = (size_t)config->proto_max_bulk_len_bytes * REPLY_FACTOR;
 }
 
-static char *copy_unless_empty(const char *text)
-{
-    return text[0] != '\0' ? mem_strdup(text) : NULL;
-}
-
 bool options_link(const struct config *config, struct link_options *options, char *error, size_t size)
 {
     memset(options, 0, sizeof(*options));
     if (!address_parse(&options->address, config->upstream, error, size))
         return false;
-    options_link_limits(config, options);
-    options->username = copy_unless_empty(config->upstream_username);
-    options->password = copy_unless_empty(config_secret_password(config));
-    options->tracking = config->l1_enabled && config->coherence == CONFIG_COHERENCE_TRACKING;
+    options_link_settings(config, options);
     return true;
 }
 

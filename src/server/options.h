@@ -8,8 +8,8 @@
 
 void options_tier(const struct config *config, struct tier_options *options);
 
-/* Times and limits of the link; address and credentials stay empty. */
-void options_link_limits(const struct config *config, struct link_options *options);
+/* All of a link but its address: times, limits, tracking, credentials (owned by the options). */
+void options_link_settings(const struct config *config, struct link_options *options);
 
 /* All of a link: parses `upstream`. On failure writes why (without a secret) and returns false. */
 bool options_link(const struct config *config, struct link_options *options, char *error, size_t size);

@@ -120,16 +120,6 @@ static void append(struct index_bucket **tail, const struct item *item,
     set_item(*tail, count, item);
 }
 
-static size_t count_chain(const struct index_bucket *bucket, size_t *n_buckets)
-{
-    size_t n = 0;
-    for (; bucket != NULL; bucket = index_next_bucket(bucket)) {
-        n += index_bucket_count(bucket);
-        (*n_buckets)++;
-    }
-    return n;
-}
-
 /* Segments */
 
 static size_t segment_class(size_t n_buckets)
@@ -275,6 +265,8 @@ static void split(struct index *index)
         destroy_overflow(index, pop_spare(&spares));
 }
 
+/* The first bucket's entries need one more bucket at most, and each overflow bucket is free for its
+ * own. */
 bool index_shrink(struct index *index)
 {
     if (index->n_buckets <= INDEX_FIRST_BUCKETS)
@@ -283,15 +275,10 @@ bool index_shrink(struct index *index)
     struct index_bucket *into = index_bucket(index, no & (index->mask >> 1));
     struct index_bucket source = *index_bucket(index, no);
     struct index_bucket *spares = NULL;
-    size_t n_buckets = 0;
-    size_t n = count_chain(into, &n_buckets) + count_chain(&source, &n_buckets);
-    if (n > (n_buckets - 1) * INDEX_SLOTS) {
-        struct index_bucket *bucket = create_overflow(index);
-        if (bucket == NULL)
-            return false;
-        push_spare(&spares, bucket);
-    }
     struct index_bucket *tail = last_bucket(into);
+    if (index_bucket_count(tail) + index_bucket_count(&source) > INDEX_SLOTS &&
+        (spares = create_overflow(index)) == NULL)
+        return false;
     for (;;) {
         struct index_bucket *next = index_next_bucket(&source);
         unsigned count = index_bucket_count(&source);
@@ -307,7 +294,7 @@ bool index_shrink(struct index *index)
     while (spares != NULL)
         destroy_overflow(index, pop_spare(&spares));
     index->n_buckets = no;
-    if (no <= index->mask >> 1)
+    if (no == (index->mask >> 1) + 1)
         index->mask >>= 1;
     release_bucket(index);
     return true;

@@ -20,8 +20,8 @@
  * doubles.
  *
  * Invariants: the entries of a chain fill it without gaps (only the last bucket may have free
- * slots, at its end); an overflow bucket is never empty; n_buckets - 1 <= mask < 2 * n_buckets and
- * mask + 1 is a power of two.
+ * slots, at its end); an overflow bucket is never empty; mask + 1 is the lowest power of two
+ * that is not below n_buckets.
  *
  * Of an entry it knows the key, the database (for the hash on a split, and the comparison) and
  * nothing else. It does not own entries. Must not know: time, policies, budgets. */

@@ -101,7 +101,8 @@ enum warm_next warm_scan_next(struct warm_source *source, struct bytes *key, cha
 {
     if (source->n_taken == source->n_total)
         return source->is_complete ? WARM_NEXT_END : WARM_NEXT_MORE;
-    struct walk walk = walk_over(source->bytes.data + source->pos, source->bytes.len - source->pos);
+    size_t left = source->bytes.len - source->pos;
+    struct walk walk = walk_over(left == 0 ? NULL : source->bytes.data + source->pos, left);
     struct walk_item item;
     if (walk_value(&walk, &item, WALK_DEPTH_MAX) != WALK_OK || item.type != WALK_BULK) {
         snprintf(error, WARM_ERROR_SIZE, "L2's reply to SCAN can't be understood");

@@ -3,6 +3,9 @@
 
 #include "base/mem.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 
 /* Longest host name (RFC 1035) and longest path of a unix socket that Linux takes. */
@@ -22,6 +25,13 @@ static char *copy_bytes(struct bytes text)
         memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     return copy;
+}
+
+/* True for what host names and interface names are made of. */
+static bool is_name_byte(char c)
+{
+    c = bytes_lower(c);
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
 }
 
 static int hex_value(char c)
@@ -56,7 +66,8 @@ static char *percent_decode(struct bytes text)
     return out;
 }
 
-/* Cuts `text` at the first `c`: what is before it into `head`, the rest without it stays. False: no such byte. */
+/* Cuts `text` at the first `c`: what is before it into `head`, the rest without it stays. False: no
+ * such byte. */
 static bool cut(struct bytes *text, char c, struct bytes *head)
 {
     const char *at = text->len > 0 ? memchr(text->ptr, c, text->len) : NULL;
@@ -67,33 +78,69 @@ static bool cut(struct bytes *text, char c, struct bytes *head)
     return true;
 }
 
+/* True for an IPv6 address, with a scope ("fe80::1%eth0") or without. */
+static bool is_ipv6(struct bytes host)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char binary[sizeof(struct in6_addr)];
+    const char *scope = memchr(host.ptr, '%', host.len);
+    size_t len = scope != NULL ? (size_t)(scope - host.ptr) : host.len;
+    if (len >= sizeof(text) || host.len - len > IF_NAMESIZE)
+        return false;
+    memcpy(text, host.ptr, len);
+    text[len] = '\0';
+    for (size_t i = len + 1; i < host.len; i++)
+        if (!is_name_byte(host.ptr[i]))
+            return false;
+    return host.len != len + 1 && inet_pton(AF_INET6, text, binary) == 1;
+}
+
+/* Splits "[v6]:port" or "[v6]". */
+static bool split_brackets(struct bytes text, struct bytes *host, struct bytes *port, char *error,
+                           size_t size)
+{
+    text = bytes_of(text.ptr + 1, text.len - 1);
+    if (!cut(&text, ']', host) || (text.len > 0 && text.ptr[0] != ':'))
+        return fail(error, size, "malformed address: expected [v6]:port");
+    if (!is_ipv6(*host))
+        return fail(error, size, "malformed address: what is in brackets is no IPv6 address");
+    if (text.len == 1)
+        return fail(error, size, "malformed address: no port behind the colon");
+    if (text.len > 1)
+        *port = bytes_of(text.ptr + 1, text.len - 1);
+    return true;
+}
+
+/* Splits "host:port" or "host". */
+static bool split_name(struct bytes text, struct bytes *host, struct bytes *port, char *error,
+                       size_t size)
+{
+    *host = text;
+    if (cut(&text, ':', host)) {
+        if (text.len == 0 || memchr(text.ptr, ':', text.len) != NULL)
+            return fail(error, size,
+                        "malformed address: expected host:port, with an IPv6 address in brackets");
+        *port = text;
+    }
+    if (host->len == 0 || host->len > HOST_MAX)
+        return fail(error, size, "the host must have 1 to 253 characters");
+    for (size_t i = 0; i < host->len; i++)
+        if (!is_name_byte(host->ptr[i]))
+            return fail(error, size, "the host has a character that no host name has");
+    return true;
+}
+
 static bool parse_host_port(struct address *address, struct bytes text, char *error, size_t size)
 {
-    struct bytes host = text;
+    struct bytes host;
     struct bytes port = bytes_of(NULL, 0);
-    if (text.len > 0 && text.ptr[0] == '[') {
-        text = bytes_of(text.ptr + 1, text.len - 1);
-        if (!cut(&text, ']', &host) || (text.len > 0 && text.ptr[0] != ':'))
-            return fail(error, size, "malformed address: expected [v6]:port");
-        port = text.len > 0 ? bytes_of(text.ptr + 1, text.len - 1) : text;
-        if (text.len > 0 && port.len == 0)
-            return fail(error, size, "malformed address: no port behind the colon");
-    } else if (cut(&text, ':', &host)) {
-        port = text;
-        if (port.len == 0 || memchr(port.ptr, ':', port.len) != NULL)
-            return fail(error, size, "malformed address: expected host:port, with an IPv6 address in brackets");
-    }
+    bool ok = text.len > 0 && text.ptr[0] == '[' ? split_brackets(text, &host, &port, error, size)
+                                                 : split_name(text, &host, &port, error, size);
+    if (!ok)
+        return false;
     int64_t number = ADDRESS_DEFAULT_PORT;
     if (port.len > 0 && !bytes_parse_range(port, 1, 65535, &number))
         return fail(error, size, "the port must be a number from 1 to 65535");
-    if (host.len == 0 || host.len > HOST_MAX)
-        return fail(error, size, "the host must have 1 to 253 characters");
-    for (size_t i = 0; i < host.len; i++) {
-        char c = bytes_lower(host.ptr[i]);
-        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' || c == ':' || c == '%';
-        if (!ok)
-            return fail(error, size, "the host has a character that no host name has");
-    }
     address->host = copy_bytes(host);
     address->port = (unsigned)number;
     return true;
@@ -103,7 +150,7 @@ static bool parse_login(struct address *address, struct bytes login, char *error
 {
     struct bytes user = login;
     struct bytes secret = login;
-    if (cut(&secret, ':', &user)) {
+    if (cut(&secret, ':', &user) && secret.len > 0) {
         address->password = percent_decode(secret);
         if (address->password == NULL)
             return fail(error, size, "malformed percent-encoding in the password");
@@ -111,7 +158,8 @@ static bool parse_login(struct address *address, struct bytes login, char *error
     if (user.len == 0)
         return true;
     address->username = percent_decode(user);
-    return address->username != NULL || fail(error, size, "malformed percent-encoding in the user name");
+    return address->username != NULL ||
+           fail(error, size, "malformed percent-encoding in the user name");
 }
 
 static bool parse_url(struct address *address, struct bytes text, char *error, size_t size)
@@ -146,14 +194,17 @@ static bool parse(struct address *address, struct bytes text, char *error, size_
     if (bytes_starts_with(text, unix_prefix)) {
         struct bytes path = bytes_of(text.ptr + unix_prefix.len, text.len - unix_prefix.len);
         if (path.len == 0 || path.len > PATH_LEN_MAX || path.ptr[0] != '/')
-            return fail(error, size, "expected unix:/path with an absolute path of at most 107 bytes");
+            return fail(error, size,
+                        "expected unix:/path with an absolute path of at most 107 bytes");
         address->path = copy_bytes(path);
         return true;
     }
     if (bytes_starts_with(text, url_prefix))
-        return parse_url(address, bytes_of(text.ptr + url_prefix.len, text.len - url_prefix.len), error, size);
+        return parse_url(address, bytes_of(text.ptr + url_prefix.len, text.len - url_prefix.len),
+                         error, size);
     if (text.len > 0 && memchr(text.ptr, '/', text.len) != NULL)
-        return fail(error, size, "expected host:port, unix:/path or redis://[user[:password]@]host[:port][/db]");
+        return fail(error, size,
+                    "expected host:port, unix:/path or redis://[user[:password]@]host[:port][/db]");
     return parse_host_port(address, text, error, size);
 }
 

@@ -1,5 +1,6 @@
 /* Where an upstream is and how to log in there: `host:port`, `[v6]:port`, `unix:/path`,
- * `redis://[user[:password]@]host[:port][/db]` (percent-encoded user and password).
+ * `redis://[user[:password]@]host[:port][/db]`. User and password are percent-encoded; an empty
+ * one counts as none. What is in brackets is an IPv6 address.
  *
  * Invariant: the password never leaves through address_format. */
 #ifndef LARDER_UPSTREAM_ADDRESS_H
@@ -18,9 +19,10 @@ struct address {
     char *password; /* owned; NULL: none given */
 };
 
-/* Parses `text`. On failure writes one line without any secret into `error` and returns false; on success the address
- * is for address_deinit. */
-bool address_parse(struct address *address, const char *text, char *error, size_t size) __attribute__((warn_unused_result));
+/* Parses `text`. On failure writes one line without any secret into `error` and returns false; on
+ * success the address is for address_deinit. */
+bool address_parse(struct address *address, const char *text, char *error, size_t size)
+    __attribute__((warn_unused_result));
 
 /* Frees the texts, wiping the password. */
 void address_deinit(struct address *address);

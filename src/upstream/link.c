@@ -588,7 +588,30 @@ void link_destroy(struct link *link)
     mem_free(link);
 }
 
-void link_configure(struct link *link, const struct link_options *options)
+static void on_tracking_changed(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct link *link = ctx;
+    if (outcome == LINK_REPLY)
+        link->figures.tracking = link->options.tracking && reply.ptr[0] == '+';
+}
+
+/* Switches tracking on a live link. What is sent behind this is tracked, or not, as wanted. */
+static void change_tracking(struct link *link, bool tracking)
+{
+    struct bytes on = BYTES("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n");
+    struct bytes off = BYTES("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n");
+    link->options.tracking = tracking;
+    if (link->figures.state == LINK_READY && !link->use_resp2)
+        link_send(link, link->db, tracking ? on : off, on_tracking_changed, link);
+}
+
+static void replace_text(char **text, char *by)
+{
+    free_secret(*text);
+    *text = by;
+}
+
+void link_configure(struct link *link, struct link_options *options)
 {
     link->options.timeout_ms = options->timeout_ms;
     link->options.connect_timeout_ms = options->connect_timeout_ms;
@@ -597,6 +620,10 @@ void link_configure(struct link *link, const struct link_options *options)
     link->options.backoff_max_ms = options->backoff_max_ms;
     link->options.max_inflight = options->max_inflight;
     link->options.max_reply_bytes = options->max_reply_bytes;
+    replace_text(&link->options.username, options->username);
+    replace_text(&link->options.password, options->password);
+    if (link->options.tracking != options->tracking)
+        change_tracking(link, options->tracking);
     arm_tick(link);
 }
 

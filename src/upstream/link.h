@@ -119,7 +119,8 @@ const char *link_get_version(const struct link *link);
 /* "host:port", borrowed as the link. */
 const char *link_get_name(const struct link *link);
 
-/* Takes new times and limits (all of the options but address, credentials and tracking). */
-void link_configure(struct link *link, const struct link_options *options);
+/* Takes over the options but the address, which stays as it is. Times and limits count from now, tracking for what is sent from now
+ * on, user name and password (taken) from the next login. */
+void link_configure(struct link *link, struct link_options *options);
 
 #endif

@@ -9,6 +9,7 @@ import pytest
 
 from deviations import DEVIATIONS
 from support.resp import Closed, Conn, Deadline, encode, poll
+from support.servers import Larder, Redis
 
 CRLF = b"\r\n"
 PE = b"-ERR Protocol error: "
@@ -172,7 +173,6 @@ def test_the_table_is_rediss(name, bytewise, redis):
 @pytest.fixture(scope="module")
 def locked():
     """A redis-server and a larder, both with a password."""
-    from support.servers import Larder, Redis
     l2 = Redis()
     direct = Redis("--requirepass", "secret")
     larder = Larder(l2, "--requirepass", "secret")

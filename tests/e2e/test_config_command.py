@@ -17,7 +17,7 @@ ROUND_TRIPS = [
     ("proto-max-bulk-len", "2mb", "2097152"), ("client-query-buffer-limit", "2mb", "2097152"),
     ("l1-enabled", "no", "no"), ("l1-ttl", "17", "17"), ("upstream-timeout", "1234", "1234"),
     ("upstream-ping-interval", "99", "99"), ("slowlog-log-slower-than", "-1", "-1"),
-    ("slowlog-max-len", "7", "7"), ("latency-tracking", "no", "no"),
+    ("slowlog-max-len", "7", "7"),
 ]
 
 
@@ -114,7 +114,7 @@ def test_switching_l1_off_and_on(new_redis, new_larder):
 
 def test_rewrite(new_larder, tmp_path):
     path = tmp_path / "larder.conf"
-    path.write_text("# kept comment\nmaxmemory 10mb\n\n# another one\ntimeout 5\nloglevel verbose\n")
+    path.write_text("# kept comment\nmaxmemory 10mb\n\n# another one\ntimeout 5\n")
     larder = new_larder(None, conf=path)
     with larder.conn() as conn:
         assert conn("CONFIG", "SET", "maxmemory", "20mb", "timeout", 0, "maxclients", 321,

@@ -1,4 +1,4 @@
-"""Every row against redis-server and through larder: the same replies, to the byte, in each mode."""
+"""Every row against redis-server and through larder: the same replies, to the byte."""
 
 import pytest
 

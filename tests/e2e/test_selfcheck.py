@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from support.resp import (NIL, OK, Closed, Conn, Deadline, Double, Error, Incomplete, Map,
-                          ProtocolError, Push, Set, Simple, Verbatim, parse)
-from support.table import (MODES, Deviates, Masked, Near, Reply, Row, Same, Shape, Step, Unordered,
+                          ProtocolError, Push, Reply, Set, Simple, Verbatim, parse)
+from support.table import (MODES, Deviates, Masked, Near, Row, Same, Shape, Step, Unordered,
                            differences, err, near, play, same_tree, table, unexpected, words)
 
 pytestmark = pytest.mark.direct

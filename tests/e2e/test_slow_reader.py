@@ -1,4 +1,4 @@
-"""Clients that don't read their replies: bounded memory, back-pressure or a close, others unharmed."""
+"""Clients that don't read their replies: bounded memory, and others are unharmed."""
 
 import selectors
 import socket

@@ -13,15 +13,18 @@ STATEFUL = [
     ("BLPOP", "k", 0), ("BRPOP", "k", 0), ("BRPOPLPUSH", "a", "b", 0),
     ("BLMOVE", "a", "b", "LEFT", "RIGHT", 0), ("BLMPOP", 0, 1, "k", "LEFT"),
     ("BZPOPMIN", "k", 0), ("BZPOPMAX", "k", 0), ("BZMPOP", 0, 1, "k", "MIN"),
-    ("XREAD", "BLOCK", 0, "STREAMS", "k", "$"), ("xread", "count", 1, "block", 0, "streams", "k", 0),
+    ("XREAD", "BLOCK", 0, "STREAMS", "k", "$"),
+    ("xread", "count", 1, "block", 0, "streams", "k", 0),
     ("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "k", ">"),
     ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "c"), ("UNSUBSCRIBE",),
     ("PUNSUBSCRIBE",), ("SUNSUBSCRIBE",), ("MONITOR",),
-    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"),
+    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"), ("WAIT", 0, 0),
     ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
 ]
 ADMIN = [("SHUTDOWN", "NOSAVE"), ("REPLICAOF", "127.0.0.1", 1), ("SLAVEOF", "127.0.0.1", 1),
-         ("FAILOVER",), ("DEBUG", "SLEEP", 0), ("DEBUG", "SEGFAULT"), ("DEBUG", "OBJECT", "k")]
+         ("FAILOVER",), ("DEBUG", "SLEEP", 0), ("DEBUG", "SEGFAULT"), ("DEBUG", "OBJECT", "k"),
+         ("SAVE",), ("BGSAVE",), ("BGREWRITEAOF",), ("ACL", "SETUSER", "x"), ("ACL", "LIST"),
+         ("MODULE", "LOAD", "/x.so"), ("CLUSTER", "FAILOVER")]
 
 
 def name_of(argv):

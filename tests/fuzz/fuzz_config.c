@@ -1,6 +1,6 @@
 /* Configuration text (src/core/config_file.h): any bytes give a configuration or one line of error;
- * what was accepted is the same after CONFIG REWRITE and reading again, and a second rewrite changes
- * nothing; CONFIG SET with the words of the first lines leaves everything consistent. */
+ * what was accepted is the same after CONFIG REWRITE and reading again, and a second rewrite
+ * changes nothing; CONFIG SET with the words of the first lines leaves everything consistent. */
 #include "core/config_file.h"
 
 #include "core/config_rewrite.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define N_DBS 3u
-#define N_KEYS 64u
+#define N_KEYS 128u
 #define VALUE_MAX 700u
 /* What the index may take at once beside the item: one more doubling of its small first segment. */
 #define BUDGET_SLACK ((size_t)16 << 10)
@@ -46,10 +46,11 @@ static unsigned next(struct run *run)
     return *run->data++;
 }
 
-/* Keys of 0 to 63 bytes: key n is n bytes long. */
+/* Keys of 0 to 127 bytes: key n is n bytes long. */
 static struct bytes key_of(unsigned n)
 {
     static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
     return bytes_of(letters, n % N_KEYS);
 }

@@ -79,7 +79,7 @@ static void args_refused(const char *expected, const char *const *words)
     ck_assert_str_eq(err, expected);
 }
 
-#define ARGS_REFUSED(expected, ...) \
+#define ARGS_REFUSED(expected, ...)                                                                \
     args_refused((expected), (const char *const[]){__VA_ARGS__, NULL})
 
 /* --- text --- */
@@ -133,6 +133,22 @@ START_TEST(test_text_errors)
     parse_refused("maxmemory 9999999999gb", "x.conf:1: maxmemory: \"9999999999gb\" is too large");
     parse_refused("appendonly yes", "x.conf:1: appendonly: \"yes\" is not possible: larder writes "
                                     "no data to disk, so it is always no");
+    parse_refused("bind 300.0.0.1", "x.conf:1: bind: \"300.0.0.1\" is not an address to listen on "
+                                    "(such as 127.0.0.1, ::1, *, ::*)");
+    parse_refused("bind * * * * * * * * * * * * * * * * *",
+                  "x.conf:1: bind: more than 16 addresses");
+    parse_refused("client-output-buffer-limit normal 1 2",
+                  "x.conf:1: client-output-buffer-limit: four values expected for each class: "
+                  "class, size, size, seconds");
+    parse_refused("client-output-buffer-limit foo 1 2 3",
+                  "x.conf:1: client-output-buffer-limit: \"foo\" is not a class of clients "
+                  "(normal, replica, pubsub)");
+    parse_refused("client-output-buffer-limit normal 1 x 3",
+                  "x.conf:1: client-output-buffer-limit: \"x\" is not a limit (class, size, size, "
+                  "seconds)");
+    parse_refused("logfile \"a\\x00b\"", "x.conf:1: logfile: a NUL byte in the value");
+    parse_refused("upstream host:0",
+                  "x.conf:1: upstream: the port must be a number from 1 to 65535");
     parse_refused("logfile \"x", "x.conf:1: unbalanced quotes");
     parse_refused("logfile \"x\"y", "x.conf:1: unbalanced quotes");
     parse_refused("include", "x.conf:1: include: one path expected");
@@ -149,6 +165,10 @@ START_TEST(test_binary_and_long_lines)
     ck_assert_str_eq(err, "x:1: a NUL byte: not a configuration file");
     memset(text, 'a', sizeof(text) - 1);
     parse_refused(text, "x.conf:1: the line is too long");
+    memcpy(text, "logfile ", 8);
+    text[8 + 8193] = '\0';
+    parse_refused(text, "x.conf:1: logfile: longer than 8192 bytes");
+    memset(text, 'a', sizeof(text) - 1);
     /* In a message, input is cut. */
     text[CONFIG_LINE_MAX] = '\0';
     ck_assert(!parse(text));
@@ -340,13 +360,13 @@ START_TEST(test_password_file)
         if (rows[i].password != NULL)
             ck_assert_str_eq(config_secret_password(&config), rows[i].password);
         else
-            ck_assert_str_eq(err, "upstream-password-file: can't use secret: it is empty");
+            ck_assert_str_eq(err, "upstream-password-file: can't use \"secret\": it is empty");
     }
     write_file("secret", "");
     ck_assert_int_eq(truncate("secret", 3), 0);
-    ARGS_REFUSED("upstream-password-file: can't use secret: it holds a NUL byte",
+    ARGS_REFUSED("upstream-password-file: can't use \"secret\": it holds a NUL byte",
                  "--upstream-password-file", "secret");
-    ARGS_REFUSED("upstream-password-file: can't use none: No such file or directory",
+    ARGS_REFUSED("upstream-password-file: can't use \"none\": No such file or directory",
                  "--upstream-password-file", "none");
 }
 END_TEST

@@ -1,4 +1,4 @@
-"""The rows of the differential table, a file a subject; importing them fills support.table.TABLE."""
+"""The rows of the differential table, a file a subject; importing them fills TABLE."""
 
 from rows import (bits, connection, errors, expire, generic, hashes, introspection, keyspace, lists,
                   numbers, scripts, serialise, set_command, sets, sort, streams, strings, values,

@@ -7,7 +7,8 @@ TWO = ("XADD x 1-1 a 1 b 2", "XADD x 2-1 c 3")
 
 row(*TWO, b"2-1", "XLEN x", 2, "XRANGE x - +",
     [[b"1-1", [b"a", b"1", b"b", b"2"]], [b"2-1", [b"c", b"3"]]])
-row(*TWO, "XREVRANGE x + - COUNT 1", [[b"2-1", [b"c", b"3"]]], "XRANGE x (1-1 +", "XRANGE x 5 9", [])
+row(*TWO, "XREVRANGE x + - COUNT 1", [[b"2-1", [b"c", b"3"]]], "XRANGE x (1-1 +",
+    "XRANGE x 5 9", [])
 row(*TWO, "XREAD COUNT 1 STREAMS x 0",
     R23([[b"x", [[b"1-1", [b"a", b"1", b"b", b"2"]]]]],
         Map([(b"x", [[b"1-1", [b"a", b"1", b"b", b"2"]]])])))

@@ -10,7 +10,7 @@ import ast
 import itertools
 import re
 
-from support.resp import (NIL, OK, Big, Closed, Conn, Double, Error, Map, Null, Reply, Set, Simple,
+from support.resp import (NIL, OK, Big, Closed, Conn, Double, Error, Map, Null, Set, Simple,
                           Verbatim, encode)
 
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
