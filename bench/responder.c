@@ -11,6 +11,10 @@
  * answered with one write: 64 bytes for GET, which the first letter of the first command decides
  * for the connection's life, and +OK for everything else. It trusts its client and listens on
  * loopback only. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4; bench/compare compiles this file by itself */
+#endif
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

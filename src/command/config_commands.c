@@ -25,7 +25,7 @@ static void config_set_values(struct call *call)
 {
     char error[CONFIG_ERR_SIZE];
     if (call->argc % 2 != 0)
-        call_wrong_arity(call);
+        call_syntax_error(call);
     else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2,
                         larder_apply_config, call->larder, error, sizeof(error)))
         reply_ok(&call->reply);

@@ -62,8 +62,11 @@ static unsigned n_databases(const struct larder *larder)
 static void select_db(struct call *call)
 {
     int64_t db;
-    if (!bytes_parse_range(call->argv[1], INT_MIN, INT_MAX, &db)) {
+    if (!bytes_parse_i64(call->argv[1], &db)) {
         reply_error(&call->reply, "ERR value is not an integer or out of range");
+    } else if (db < INT_MIN || db > INT_MAX) {
+        reply_error(&call->reply, "ERR value is out of range, value must between %d and %d",
+                    INT_MIN, INT_MAX);
     } else if (db < 0 || db >= n_databases(call->larder)) {
         reply_error(&call->reply, "ERR DB index is out of range");
     } else {

@@ -1,8 +1,8 @@
 /* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows, the
  * sizes of its databases.
  *
- *     INFO  ->  text of all other sections  ->  "INFO keyspace" to L2  ->  its lines, or none after
- * KEYSPACE_WAIT_MS  ->  reply
+ *     INFO -> text of all other sections -> "INFO keyspace" to L2
+ *          -> its lines, or none after KEYSPACE_WAIT_MS -> reply
  */
 #include "command/info.h"
 
@@ -11,8 +11,7 @@
 #include "command/info_sections.h"
 #include "resp/walk.h"
 
-/* INFO is what people look at when L2 hangs, so it doesn't wait for it as long as other commands.
- */
+/* INFO is what people look at when L2 hangs: it doesn't wait as long as other commands. */
 #define KEYSPACE_WAIT_MS 1000
 
 const char *info_redis_version(const struct larder *larder)

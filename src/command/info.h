@@ -8,8 +8,8 @@
  * L2's. */
 #define INFO_REDIS_LEVEL "7.0.15"
 
-/* The version that clients are told (HELLO, INFO): L2's, or INFO_REDIS_LEVEL. Borrowed as the link.
- */
+/* The version that clients are told (HELLO, INFO): L2's, or INFO_REDIS_LEVEL. Borrowed as the
+ * link. */
 const char *info_redis_version(const struct larder *larder);
 
 #endif

@@ -1,8 +1,8 @@
 /* The sections of INFO: Redis 7.0.15's, with every field that has a meaning here, and larder's own.
  *
  * Figures come from the table (stats_table.h). Fields of what larder has not (replication,
- * snapshots, scripts, modules) are there with the value that says so, because tools look for them.
- */
+ * snapshots, scripts, modules) are there with the value that says so, because tools look for
+ * them. */
 #include "command/info_sections.h"
 
 #include "command/info.h"

@@ -2,7 +2,8 @@
  * asked, the table answers.
  *
  *     *241 [get ...] [set ...]      ->  *243 [get ...] [set ...] [cache ...] [upstream ...]
- *     COMMAND INFO get cache: *2 [get ...] _   ->  *2 [get ...] [cache ...] */
+ *     COMMAND INFO get cache: *2 [get ...] _   ->  *2 [get ...] [cache ...]
+ */
 #include "command/introspect.h"
 
 #include "base/mem.h"

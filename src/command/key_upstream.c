@@ -4,8 +4,8 @@
  * A key of another database is dropped from L1, and its fetch doomed, before the command is sent.
  * That is enough: every later fetch of it goes down the same link behind the command, so what it
  * brings is not older than what the command did. */
-#include "command/alone.h"
 #include "command/key_handlers.h"
+#include "core/larder.h"
 
 /* Drops argv[key] in the database that argv[i] names, where L1 may have it. */
 static void drop_in(struct call *call, size_t i, size_t key)

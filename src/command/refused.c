@@ -104,6 +104,13 @@ static const struct command acl_subs[] = {
 };
 
 static const struct command module_subs[] = {
+    {.name = "list",
+     .fn = call_pass,
+     .arity = 2,
+     .flags = COMMAND_NOSCRIPT,
+     .group = "server",
+     .since = "4.0.0",
+     .summary = "Returns the modules of the upstream"},
     ADMIN("load", -3),
     ADMIN("loadex", -3),
     ADMIN("unload", 3),
@@ -124,10 +131,11 @@ static const struct command cluster_subs[] = {
         .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT, .group = (family), .since = (version),       \
         .summary = text " (not supported through larder yet)", .args = (usage)                     \
     }
-#define SERVER(word, n, version, text, usage)                                                      \
+/* `more`: COMMAND_WRITES_ALL where the data may be another afterwards. */
+#define SERVER(word, n, more, version, text, usage)                                                \
     {                                                                                              \
         .name = (word), .fn = refuse_admin, .arity = (n),                                          \
-        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT, .group = "server", .since = (version),          \
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | (more), .group = "server", .since = (version), \
         .summary = text " (allow-admin)", .args = (usage)                                          \
     }
 #define CONTAINER(word, family, version, text, children)                                           \
@@ -211,15 +219,18 @@ const struct command refused_commands[] = {
                 .limit = 2,
                 .writes = true}}},
 
-    SERVER("shutdown", -1, "1.0.0", "Stops the upstream", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
-    SERVER("debug", -2, "1.0.0", "Internals of the upstream", "subcommand [argument ...]"),
-    SERVER("replicaof", 3, "5.0.0", "Makes the upstream a replica, or a primary", "host port"),
-    SERVER("slaveof", 3, "1.0.0", "As REPLICAOF", "host port"),
-    SERVER("failover", -1, "6.2.0", "Hands the upstream's role to a replica",
+    SERVER("shutdown", -1, 0, "1.0.0", "Stops the upstream",
+           "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
+    SERVER("debug", -2, COMMAND_WRITES_ALL, "1.0.0", "Internals of the upstream",
+           "subcommand [argument ...]"),
+    SERVER("replicaof", 3, COMMAND_WRITES_ALL, "5.0.0",
+           "Makes the upstream a replica, or a primary", "host port"),
+    SERVER("slaveof", 3, COMMAND_WRITES_ALL, "1.0.0", "As REPLICAOF", "host port"),
+    SERVER("failover", -1, COMMAND_WRITES_ALL, "6.2.0", "Hands the upstream's role to a replica",
            "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"),
-    SERVER("bgsave", -1, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
-    SERVER("bgrewriteaof", 1, "1.0.0", "Rewrites the upstream's append-only file", NULL),
-    SERVER("save", 1, "1.0.0", "Saves the upstream's data", NULL),
+    SERVER("bgsave", -1, 0, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
+    SERVER("bgrewriteaof", 1, 0, "1.0.0", "Rewrites the upstream's append-only file", NULL),
+    SERVER("save", 1, 0, "1.0.0", "Saves the upstream's data", NULL),
     CONTAINER("module", "server", "4.0.0", "Modules of the upstream", module_subs),
     CONTAINER("acl", "server", "6.0.0", "Users of the upstream", acl_subs),
     CONTAINER("cluster", "cluster", "3.0.0", "The cluster of the upstream", cluster_subs),

@@ -1,9 +1,9 @@
 /* Error replies counted by their code, for INFO errorstats: "-WRONGTYPE Operation ..." counts
  * WRONGTYPE.
  *
- * Bounded, because L2 and its scripts may make up codes: ERRORSTATS_MAX codes (the bound of
- * Redis 7.4; 7.0 has none), all others together under ERRORSTATS_OVERFLOW. Must not know: who sent
- * the error. */
+ * Bounded, because L2 and its scripts may make up codes: ERRORSTATS_MAX codes (the bound of Redis
+ * 7.4; 7.0 has none), all others together under ERRORSTATS_OVERFLOW. Must not know: who sent the
+ * error. */
 #ifndef LARDER_CORE_ERRORSTATS_H
 #define LARDER_CORE_ERRORSTATS_H
 

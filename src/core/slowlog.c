@@ -88,8 +88,8 @@ static struct bytes copy(char **to, struct bytes text)
     return copied;
 }
 
-/* An entry without id, or NULL without memory. Its size is bounded by the two limits of slowlog.h.
- */
+/* An entry without id, or NULL without memory. Its size is bounded by the two limits of
+ * slowlog.h. */
 static struct slowlog_entry *entry_of(const struct slowlog_event *event)
 {
     size_t argc = event->argc < SLOWLOG_ARGS_MAX ? event->argc : SLOWLOG_ARGS_MAX;

@@ -3,8 +3,8 @@
  *
  * Owns copies of the arguments, cut as Redis cuts them (32 arguments, 128 bytes each), so that an
  * entry is bounded whatever a client sent. Secrets (AUTH, HELLO ... AUTH, CONFIG SET requirepass,
- * MIGRATE ... AUTH, ACL SETUSER) are replaced by
- * "(redacted)" before they are kept. Must not know: clients, where the time is measured. */
+ * MIGRATE ... AUTH, ACL SETUSER) are replaced by "(redacted)" before they are kept. Must not know:
+ * clients, where the time is measured. */
 #ifndef LARDER_CORE_SLOWLOG_H
 #define LARDER_CORE_SLOWLOG_H
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Resident memory of the process, or 0. /proc is memory, not a disk: reading it takes microseconds.
- */
+/* Resident memory of the process, or 0. /proc is memory, not a disk: reading it takes
+ * microseconds. */
 static size_t read_rss(void)
 {
     char text[128];
@@ -65,8 +65,7 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
     link_read_figures(larder->link, &snapshot->link);
     snapshot->link_state = stats_link_state_name(snapshot->link.state);
     snapshot->link_up = link_state_is_up(snapshot->link.state);
-    snapshot->link_state_age_s =
-        (double)(larder_now_ms(larder) - snapshot->link.state_since_ms) / 1000;
+    snapshot->link_state_age_ms = larder_now_ms(larder) - snapshot->link.state_since_ms;
     snprintf(snapshot->link_name, sizeof(snapshot->link_name), "%s", link_get_name(larder->link));
     snprintf(snapshot->link_version, sizeof(snapshot->link_version), "%s",
              link_get_version(larder->link));

@@ -147,7 +147,7 @@ static const struct stats_row rows[] = {
     {ROW("state"), TEXT(link_state),
      .help = "State of the link: down, connecting, handshake or ready."},
     {ROW("up"), GAUGE(""), BOOL(link_up), .help = "1 while the link is ready."},
-    {ROW("state_age_s"), GAUGE("s"), DOUBLE(link_state_age_s),
+    {ROW("state_age_ms"), GAUGE("ms"), I64(link_state_age_ms),
      .help = "Time since the link has been in its state."},
     {ROW("version"), CHARS(link_version), .help = "Version that the upstream told."},
     {ROW("tracking"), GAUGE(""), BOOL(link.tracking),

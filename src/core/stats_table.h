@@ -43,8 +43,8 @@ enum stats_type {
     STATS_CHARS
 };
 
-/* All that rows read. Plain data: may be copied, and summed field by field over several instances.
- */
+/* All that rows read. Plain data: may be copied, and summed field by field over several
+ * instances. */
 struct stats_snapshot {
     struct tier_counters tier;
     struct store_counters store;
@@ -55,7 +55,7 @@ struct stats_snapshot {
     char link_name[160];      /* "host:port", cut */
     char link_version[32];
     bool link_up;
-    double link_state_age_s;
+    int64_t link_state_age_ms;
     struct larder_stats larder;
     struct mem_figures mem;
     size_t rss_bytes;
@@ -105,8 +105,8 @@ const struct stats_row *stats_table(size_t *n_rows);
 /* "clients" "memory" "stats" "larder" "l1" "l2", borrowed for ever. */
 const char *stats_section_name(enum stats_section section);
 
-/* Gathers everything; costs a walk over the clients and a few system calls (tens of microseconds).
- */
+/* Gathers everything; costs a walk over the clients and a few system calls (tens of
+ * microseconds). */
 void stats_snapshot_take(struct stats_snapshot *snapshot, const struct larder *larder);
 
 /* Reads a row. */

@@ -237,9 +237,10 @@ static enum request_status hold(struct request_parser *parser, struct request_ar
 
 static void finish(struct request_parser *parser, const char *data, struct request *request)
 {
-    struct bytes *args = request->args->items + request->first;
-    for (size_t i = 0; i < request->argc; i++)
-        args[i].ptr = data + (uintptr_t)args[i].ptr;
+    for (size_t i = 0; i < request->argc; i++) {
+        struct bytes *arg = &request->args->items[request->first + i];
+        arg->ptr = data + (uintptr_t)arg->ptr;
+    }
     request->raw = bytes_of(data, parser->pos);
     request->canonical = parser->canonical;
     parser->in_array = false;

@@ -167,9 +167,13 @@ static void on_value(void *ctx, enum link_outcome outcome, struct bytes reply)
     } else if (outcome == LINK_REPLY && reply.ptr[0] == '_') {
         counters->l2_absent++;
         keep(fetch, TIER_ABSENT, bytes_of(NULL, 0));
+    } else if (reply.ptr[0] == '-') {
+        counters->fetch_errors++;
+        keep(fetch, TIER_ERROR, reply);
     } else {
         counters->fetch_errors++;
-        keep(fetch, TIER_ERROR, reply.ptr[0] == '-' ? reply : BYTES("-UPSTREAM unexpected reply to GET\r\n"));
+        keep(fetch, TIER_ERROR, BYTES("-UPSTREAM unexpected reply to GET\r\n"));
+        link_distrust(fetch->tier->link, "a reply to GET that is neither a string nor nil");
     }
 }
 
@@ -180,6 +184,8 @@ static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
     if (outcome == LINK_REPLY && reply.ptr[0] == ':' && reply.len > 3 &&
         bytes_parse_i64(bytes_of(reply.ptr + 1, reply.len - 3), &pttl))
         fill(fetch, pttl);
+    else if (outcome == LINK_REPLY && reply.ptr[0] != '-')
+        link_distrust(fetch->tier->link, "a reply to PTTL that is no number");
     finish(fetch);
 }
 

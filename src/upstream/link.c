@@ -264,7 +264,7 @@ static bool take_replies(struct link *link)
         }
         if (token == NULL)
             return true;
-        if (!take_reply(link))
+        if (!take_reply(link) || link->broken)
             return false;
         link->reply.len = 0;
     }
@@ -651,6 +651,12 @@ void link_reset_counters(struct link *link)
     struct link_figures *f = &link->figures;
     f->commands = f->replies = f->errors = f->timeouts = f->failures = f->connects_failed = 0;
     f->invalidations = f->invalidations_all = f->bytes_out = f->bytes_in = f->reads = f->writes = 0;
+}
+
+void link_distrust(struct link *link, const char *why)
+{
+    link_set_error(link, "%s", why);
+    link->broken = true;
 }
 
 struct bytes link_get_command_table(const struct link *link)

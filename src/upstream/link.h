@@ -106,6 +106,10 @@ enum link_state link_get_state(const struct link *link);
 /* True when the link can't take another operation now; readers of clients should pause. */
 bool link_is_full(const struct link *link);
 
+/* Takes the link down at the end of the turn: a reply has come that its command can't have, so replies and commands may be out of
+ * step. May be called from a callback. */
+void link_distrust(struct link *link, const char *why);
+
 void link_read_figures(const struct link *link, struct link_figures *figures);
 void link_reset_counters(struct link *link);
 

@@ -122,6 +122,14 @@ static void read_databases(struct link *link)
         link->databases = (unsigned)n;
 }
 
+/* True when trying again soon with the same credentials is pointless; LOADING and the like pass. */
+static bool is_refusal(struct bytes error)
+{
+    return bytes_starts_with(error, BYTES("WRONGPASS")) || bytes_starts_with(error, BYTES("NOAUTH")) ||
+           bytes_starts_with(error, BYTES("NOPERM")) || bytes_starts_with(error, BYTES("ERR invalid password")) ||
+           bytes_starts_with(error, BYTES("ERR AUTH")) || bytes_starts_with(error, BYTES("ERR Client sent AUTH"));
+}
+
 static bool login_failed(struct link *link)
 {
     struct bytes text = error_text(link);
@@ -131,10 +139,9 @@ static bool login_failed(struct link *link)
         link->backoff_ms = 0;
         LOG(LOG_WARNING, "Upstream %s knows no RESP3: going on in RESP2 without tracking, entries live by their TTL only",
             link->name);
-    } else {
-        link->login_refused = true;
     }
-    link_set_error(link, "login refused: %.*s", (int)(text.len > 100 ? 100 : text.len), text.ptr);
+    link->login_refused = is_refusal(text);
+    link_set_error(link, "login: %.*s", (int)(text.len > 100 ? 100 : text.len), text.ptr);
     return false;
 }
 

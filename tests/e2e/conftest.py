@@ -57,9 +57,8 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"log of larder {server.pid}", text[-LOG_SHOWN:]))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_process_left():
-    yield
+def pytest_unconfigure():
+    """Whatever an interrupted test left running."""
     for server in list(Server.running):
         server.discard()
 

@@ -35,10 +35,10 @@ DEVIATIONS = {
         "MULTI, WATCH, blocking commands, subscriptions and MONITOR need a link of their own to "
         "L2; until the drop-in issue they are refused instead of answered wrongly.",
         starts(b"ERR ")),
-    "nul-in-line": Deviation(
-        "Redis searches the end of a protocol line with strchr: behind a NUL byte it finds none, "
-        "and the client hangs. larder takes the line as it ends, and refuses it.",
-        starts(b"ERR ")),
+    "loglevel-nothing": Deviation(
+        "Redis 7.2's log level nothing is known, so the error that lists the levels names it.",
+        Error(b"ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must "
+              b"be one of the following: debug, verbose, notice, warning, nothing")),
     "admin": Deviation(
         "Commands that act on the server behind larder as a process are refused.",
         starts(b"ERR ")),

@@ -3,7 +3,6 @@
 import pytest
 
 import rows  # noqa: F401  (fills the table)
-import test_bad_input
 import test_stateful
 from deviations import DEVIATIONS
 from support.servers import ROOT
@@ -25,6 +24,6 @@ def test_has_a_reason(name):
 @pytest.mark.direct
 def test_each_is_used():
     used = {s.compare.name for r in TABLE for s in r.steps if isinstance(s.compare, Deviates)}
-    if test_stateful.STATEFUL and test_stateful.ADMIN and test_bad_input.NULS:
-        used |= {"stateful", "admin", "nul-in-line"}
+    if test_stateful.STATEFUL and test_stateful.ADMIN:
+        used |= {"stateful", "admin"}
     assert used == set(DEVIATIONS)

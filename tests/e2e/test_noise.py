@@ -1,7 +1,4 @@
-"""Noise from a seed: pure, and commands with flipped bytes. Redis and larder say the same.
-
-Without NUL bytes where the replies are compared, see the deviation nul-in-line.
-"""
+"""Noise from a seed: pure, and commands with flipped bytes. Redis and larder say the same."""
 
 import random
 import socket
@@ -11,7 +8,7 @@ import pytest
 from support.resp import Closed, Conn, encode
 
 SEEDS = range(60)
-WORDS = [b"a", b"b", b"key", b"value", b"", b"10", b"-1", b"\r\n", b"\x01", b"\xff" * 5, b"x" * 300]
+WORDS = [b"a", b"b", b"key", b"value", b"", b"10", b"-1", b"\r\n", b"\0", b"\xff" * 5, b"x" * 300]
 
 
 def conversation(address, data):
@@ -43,14 +40,13 @@ def flip(rng, data):
         at = rng.randrange(len(data))
         kind = rng.randrange(4)
         if kind == 0:
-            data[at] = rng.choice(b"*$0123456789-\r\n \x01\xff")
+            data[at] = rng.choice(b"*$0123456789-\r\n \0\xff")
         elif kind == 1:
             del data[at:at + rng.randrange(1, 5)]
         elif kind == 2:
             data[at:at] = bytes(rng.choice(b"*$19-\r\n") for _ in range(rng.randrange(1, 4)))
         else:
             data[at] ^= 1 << rng.randrange(8)
-            data[at] = data[at] or 1
         if not data:
             break
     return bytes(data)
@@ -68,24 +64,12 @@ def test_flipped_bytes(seed, redis_session, larder):
 def test_binary_noise(seed, redis_session, larder):
     rng = random.Random(seed)
     for size in (1, 10, 1000, 20000):
-        data = bytes(b or 1 for b in rng.randbytes(size))
+        data = rng.randbytes(size)
+        if seed % 3:
+            data = data.replace(b"\0", b"\n")      # else all stops at the first NUL
         if seed % 2:
             data = bytes(b if b > 31 else 10 for b in data)     # many short lines
         assert conversation(larder.address, data) == conversation(redis_session.address, data)
-    assert larder.once("PING") == b"PONG"
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_noise_with_nuls(seed, larder):
-    rng = random.Random(seed)
-    for size in (10, 1000, 70000):
-        with Conn(larder.address) as conn:
-            try:
-                conn.send(rng.randbytes(size) + (b"\0" * 10 if seed % 2 else b"\0\r\n"))
-                conn.sock.shutdown(socket.SHUT_WR)
-            except (Closed, OSError):
-                pass
-            conn.until_closed()
     assert larder.once("PING") == b"PONG"
 
 

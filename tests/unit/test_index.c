@@ -39,7 +39,7 @@ static bool insert(const char *name, bool is_volatile)
 {
     struct bytes key = bytes_of_str(name);
     struct entry *entry = entry_create(key, BYTES("v"));
-    ck_assert_ptr_nonnull(entry);
+    support_assert(entry != NULL);
     mem_fail_after(fail_after);
     bool done = index_insert(&index_, entry, hash_of(key), is_volatile);
     mem_fail_after(0);
@@ -51,7 +51,7 @@ static bool insert(const char *name, bool is_volatile)
 static void insert_range(unsigned first, unsigned last)
 {
     for (unsigned i = first; i < last; i++)
-        ck_assert(insert(support_key(i), i % 3 == 0));
+        support_assert(insert(support_key(i), i % 3 == 0));
 }
 
 static struct entry *find(const char *name)
@@ -65,8 +65,8 @@ static void remove_key(const char *name)
     struct bytes key = bytes_of_str(name);
     struct index_at at;
     struct entry *entry = index_locate(&index_, 0, key, hash_of(key), &at);
-    ck_assert_ptr_nonnull(entry);
-    ck_assert_ptr_eq(index_entry_at(&at), entry);
+    support_assert(entry != NULL);
+    support_assert(index_entry_at(&at) == entry);
     index_remove(&index_, &at);
     entry_destroy(entry);
 }
@@ -81,31 +81,31 @@ static void check(bool marked)
 {
     size_t n_entries = 0;
     size_t n_overflow = 0;
-    ck_assert_uint_lt(index_.mask >> 1, index_.n_buckets);
-    ck_assert_uint_ge(index_.mask + 1, index_.n_buckets);
+    support_assert((index_.mask >> 1) < index_.n_buckets);
+    support_assert(index_.mask + 1 >= index_.n_buckets);
     for (size_t no = 0; no < index_.n_buckets; no++) {
         const struct index_bucket *bucket = index_bucket(&index_, no);
         for (bool is_first = true; bucket != NULL; is_first = false) {
             unsigned count = index_bucket_count(bucket);
             for (unsigned i = 0; i < INDEX_SLOTS; i++)
-                ck_assert_int_eq((bucket->tags >> (8 * i) & 0xff) != 0, i < count);
-            ck_assert_uint_eq(index_volatile_slots(bucket) >> count, 0);
+                support_assert(((bucket->tags >> (8 * i) & 0xff) != 0) == (i < count));
+            support_assert((index_volatile_slots(bucket) >> count) == 0);
             for (unsigned i = 0; i < count; i++) {
                 const struct entry *entry = index_slot_entry(bucket, i);
-                ck_assert_uint_eq(index_bucket_no(&index_, hash_of(entry_key(entry))), no);
+                support_assert((index_bucket_no(&index_, hash_of(entry_key(entry)))) == no);
                 if (marked)
-                    ck_assert_int_eq(index_volatile_slots(bucket) >> i & 1,
-                                     number_of(entry) % 3 == 0);
+                    support_assert((index_volatile_slots(bucket) >> i & 1) ==
+                                   (number_of(entry) % 3 == 0));
             }
             n_entries += count;
             n_overflow += !is_first;
-            ck_assert(is_first || count > 0);
+            support_assert(is_first || count > 0);
             bucket = index_next_bucket(bucket);
-            ck_assert(bucket == NULL || count == INDEX_SLOTS);
+            support_assert(bucket == NULL || count == INDEX_SLOTS);
         }
     }
-    ck_assert_uint_eq(n_entries, index_.n_entries);
-    ck_assert_uint_eq(n_overflow, index_.n_overflow);
+    support_assert(n_entries == index_.n_entries);
+    support_assert(n_overflow == index_.n_overflow);
 }
 
 /* --- growth and shrinking --- */
@@ -113,20 +113,20 @@ static void check(bool marked)
 START_TEST(grows_and_finds)
 {
     for (unsigned n = 0; n < 40000; n++) {
-        ck_assert(insert(support_key(n), n % 3 == 0));
+        support_assert(insert(support_key(n), n % 3 == 0));
         if (n % 3000 == 0 || n < 200)
             check(true);
-        ck_assert_uint_le(index_.n_entries * 100,
-                          (index_.n_buckets + 1) * INDEX_SLOTS * INDEX_LOAD_PERCENT);
+        support_assert(index_.n_entries * 100 <=
+                       (index_.n_buckets + 1) * INDEX_SLOTS * INDEX_LOAD_PERCENT);
     }
     for (unsigned n = 0; n < 40000; n++) {
         struct entry *entry = find(support_key(n));
-        ck_assert_ptr_nonnull(entry);
-        ck_assert_uint_eq(number_of(entry), n);
+        support_assert(entry != NULL);
+        support_assert(number_of(entry) == n);
     }
     for (unsigned n = 40000; n < 50000; n++)
-        ck_assert_ptr_null(find(support_key(n)));
-    ck_assert_uint_gt(index_.n_buckets, 3 * INDEX_SEGMENT_BUCKETS);
+        support_assert(find(support_key(n)) == NULL);
+    support_assert(index_.n_buckets > 3 * INDEX_SEGMENT_BUCKETS);
 }
 END_TEST
 
@@ -134,8 +134,8 @@ START_TEST(growth_takes_one_bucket_at_a_time)
 {
     size_t before = index_.n_buckets;
     for (unsigned n = 0; n < 20000; n++) {
-        ck_assert(insert(support_key(n), false));
-        ck_assert_uint_le(index_.n_buckets, before + 1);
+        support_assert(insert(support_key(n), false));
+        support_assert(index_.n_buckets <= before + 1);
         before = index_.n_buckets;
     }
 }
@@ -145,27 +145,27 @@ START_TEST(shrinks_to_the_start)
 {
     size_t bytes = index_.bytes;
     insert_range(0, 30000);
-    ck_assert(!index_is_sparse(&index_));
+    support_assert(!index_is_sparse(&index_));
     for (unsigned n = 100; n < 30000; n++)
         remove_key(support_key(n));
-    ck_assert(index_is_sparse(&index_));
+    support_assert(index_is_sparse(&index_));
     for (unsigned n = 0; index_is_sparse(&index_); n++) {
-        ck_assert(index_shrink(&index_));
+        support_assert(index_shrink(&index_));
         if (n % 500 == 0)
             check(true);
     }
     check(true);
     for (unsigned n = 0; n < 100; n++)
-        ck_assert_ptr_nonnull(find(support_key(n)));
+        support_assert(find(support_key(n)) != NULL);
     /* And on to the smallest, where chains must form. */
     while (index_shrink(&index_))
         check(true);
-    ck_assert_uint_eq(index_.n_buckets, INDEX_FIRST_BUCKETS);
+    support_assert(index_.n_buckets == INDEX_FIRST_BUCKETS);
     for (unsigned n = 0; n < 100; n++)
         remove_key(support_key(n));
-    ck_assert_uint_eq(index_.n_overflow, 0);
+    support_assert(index_.n_overflow == 0);
     /* The first segment and the directory keep their room. */
-    ck_assert_uint_le(index_.bytes, bytes + INDEX_SEGMENT_BUCKETS * sizeof(struct index_bucket));
+    support_assert(index_.bytes <= bytes + INDEX_SEGMENT_BUCKETS * sizeof(struct index_bucket));
 }
 END_TEST
 
@@ -204,12 +204,12 @@ START_TEST(one_bucket_holds_any_number)
     static char names[N_COLLIDING][32];
     find_colliding(names);
     for (unsigned i = 0; i < N_COLLIDING; i++) {
-        ck_assert(insert(names[i], false));
+        support_assert(insert(names[i], false));
         check(false);
     }
-    ck_assert_uint_ge(index_.n_overflow, 5);
+    support_assert(index_.n_overflow >= 5);
     for (unsigned i = 0; i < N_COLLIDING; i++)
-        ck_assert(bytes_equal(entry_key(find(names[i])), bytes_of_str(names[i])));
+        support_assert(bytes_equal(entry_key(find(names[i])), bytes_of_str(names[i])));
     /* First from the middle, then all others. */
     for (unsigned i = 10; i < N_COLLIDING; i += 3)
         remove_key(names[i]);
@@ -217,8 +217,8 @@ START_TEST(one_bucket_holds_any_number)
     for (unsigned i = 0; i < N_COLLIDING; i++)
         if (i < 10 || i % 3 != 1)
             remove_key(names[i]);
-    ck_assert_uint_eq(index_.n_overflow, 0);
-    ck_assert_uint_eq(index_.n_entries, 0);
+    support_assert(index_.n_overflow == 0);
+    support_assert(index_.n_entries == 0);
 }
 END_TEST
 
@@ -227,18 +227,18 @@ START_TEST(chains_split_and_merge)
     static char names[N_COLLIDING][32];
     find_colliding(names);
     for (unsigned i = 0; i < N_COLLIDING; i++)
-        ck_assert(insert(names[i], false));
+        support_assert(insert(names[i], false));
     for (unsigned n = 0; n < 20000; n++) /* keys of other names than the colliding ones */
         if (find(support_key(n)) == NULL)
-            ck_assert(insert(support_key(n), false));
+            support_assert(insert(support_key(n), false));
     check(false);
     for (unsigned i = 0; i < N_COLLIDING; i++)
-        ck_assert_ptr_nonnull(find(names[i]));
+        support_assert(find(names[i]) != NULL);
     while (index_shrink(&index_))
         ;
     check(false);
     for (unsigned i = 0; i < N_COLLIDING; i++)
-        ck_assert_ptr_nonnull(find(names[i]));
+        support_assert(find(names[i]) != NULL);
 }
 END_TEST
 
@@ -250,11 +250,11 @@ START_TEST(tag_matching_is_exact)
             for (unsigned slot = 0; slot < INDEX_SLOTS; slot++) {
                 uint64_t tags = (uint64_t)other << (8 * slot);
                 uint64_t expected = other == tag ? (uint64_t)0x80 << (8 * slot) : 0;
-                ck_assert_uint_eq(index_match(tags, wanted), expected);
+                support_assert(index_match(tags, wanted) == expected);
             }
         }
     }
-    ck_assert_uint_eq(index_tags_of(0), INDEX_EACH_BYTE);
+    support_assert(index_tags_of(0) == INDEX_EACH_BYTE);
 }
 END_TEST
 
@@ -265,11 +265,11 @@ START_TEST(databases_are_apart)
         struct entry *entry = entry_create(key, BYTES("v"));
         entry->db = (uint16_t)db;
         uint64_t hash = index_hash(hash_bytes(&secret, key.ptr, key.len), db);
-        ck_assert(index_insert(&index_, entry, hash, false));
+        support_assert(index_insert(&index_, entry, hash, false));
     }
     for (unsigned db = 0; db < 40; db++) {
         uint64_t hash = index_hash(hash_bytes(&secret, key.ptr, key.len), db);
-        ck_assert_uint_eq(index_find(&index_, db, key, hash)->db, db);
+        support_assert((index_find(&index_, db, key, hash)->db) == db);
     }
 }
 END_TEST
@@ -294,10 +294,10 @@ START_TEST(removing_while_walking)
             entry_destroy(entry);
         }
     }
-    ck_assert_uint_eq(n_left, 1000);
+    support_assert(n_left == 1000);
     check(true);
     for (unsigned n = 0; n < 5000; n++)
-        ck_assert_int_eq(find(support_key(n)) != NULL, n % 5 == 0);
+        support_assert((find(support_key(n)) != NULL) == (n % 5 == 0));
 }
 END_TEST
 
@@ -311,18 +311,19 @@ START_TEST(collect_and_locate)
     for (size_t no = 0; no < index_.n_buckets; no++) {
         unsigned n = index_collect(&index_, no, false, entries, 64);
         for (unsigned i = 0; i < n; i++) {
-            ck_assert(index_locate_entry(&index_, no, entries[i], &at));
-            ck_assert_ptr_eq(index_entry_at(&at), entries[i]);
-            ck_assert_int_eq(index_is_volatile_at(&at), number_of(entries[i]) % 3 == 0);
-            ck_assert(!index_locate_entry(&index_, (no + 1) % index_.n_buckets, entries[i], &at));
+            support_assert(index_locate_entry(&index_, no, entries[i], &at));
+            support_assert(index_entry_at(&at) == entries[i]);
+            support_assert(index_is_volatile_at(&at) == (number_of(entries[i]) % 3 == 0));
+            support_assert(
+                !index_locate_entry(&index_, (no + 1) % index_.n_buckets, entries[i], &at));
         }
         n_all += n;
         n_volatile += index_collect(&index_, no, true, entries, 64);
-        ck_assert_uint_le(index_collect(&index_, no, false, entries, 3), 3);
+        support_assert(index_collect(&index_, no, false, entries, 3) <= 3);
     }
-    ck_assert_uint_eq(n_all, 2000);
-    ck_assert_uint_eq(n_volatile, 667);
-    ck_assert(!index_locate_entry(&index_, index_.n_buckets, find("key:1"), &at));
+    support_assert(n_all == 2000);
+    support_assert(n_volatile == 667);
+    support_assert(!index_locate_entry(&index_, index_.n_buckets, find("key:1"), &at));
 }
 END_TEST
 
@@ -348,7 +349,7 @@ static void check_seen(unsigned at_most)
 {
     for (unsigned n = 0; n < N_KEPT; n++) {
         ck_assert_msg(seen[n] > 0, "key:%u was not visited", n);
-        ck_assert_uint_le(seen[n], at_most);
+        support_assert(seen[n] <= at_most);
     }
 }
 
@@ -359,8 +360,8 @@ START_TEST(scan_visits_each_once)
         insert_range(n == N_KEPT ? 0 : n - 500, n);
         size_t n_visits = 1;
         for (uint64_t cursor = 0; (cursor = visit(cursor)) != 0; n_visits++)
-            ck_assert_uint_lt(cursor, 2 * index_.n_buckets);
-        ck_assert_uint_eq(n_visits, index_.n_buckets);
+            support_assert(cursor < 2 * index_.n_buckets);
+        support_assert(n_visits == index_.n_buckets);
         check_seen(1);
     }
 }
@@ -416,8 +417,8 @@ START_TEST(scan_takes_any_cursor)
         x ^= x << 17;
         size_t no;
         uint64_t next = index_scan(&index_, x >> i % 64, &no);
-        ck_assert_uint_lt(no, index_.n_buckets);
-        ck_assert(next == 0 || index_scan(&index_, next, &no) != next);
+        support_assert(no < index_.n_buckets);
+        support_assert(next == 0 || index_scan(&index_, next, &no) != next);
     }
 }
 END_TEST
@@ -434,12 +435,12 @@ START_TEST(insert_without_memory_changes_nothing)
         fail_after = 1;
         bool done = insert(names[i], false);
         fail_after = 0;
-        ck_assert_uint_eq(index_.n_entries, n + done);
+        support_assert(index_.n_entries == n + done);
         n_refused += !done;
         check(false);
-        ck_assert(done || insert(names[i], false));
+        support_assert(done || insert(names[i], false));
     }
-    ck_assert_uint_ge(n_refused, 5);
+    support_assert(n_refused >= 5);
 }
 END_TEST
 
@@ -450,13 +451,13 @@ START_TEST(growth_without_memory_is_left_for_later)
         fail_after = 1; /* a segment's, an overflow bucket's, or the directory's */
         bool done = insert(support_key(n), n % 3 == 0);
         fail_after = 0;
-        ck_assert(done || insert(support_key(n), n % 3 == 0));
+        support_assert(done || insert(support_key(n), n % 3 == 0));
     }
     check(true);
     insert_range(12000, 20000);
     check(true);
-    ck_assert_uint_le(index_.n_entries * 100,
-                      (index_.n_buckets + 1) * INDEX_SLOTS * INDEX_LOAD_PERCENT);
+    support_assert(index_.n_entries * 100 <=
+                   (index_.n_buckets + 1) * INDEX_SLOTS * INDEX_LOAD_PERCENT);
 }
 END_TEST
 
@@ -473,13 +474,13 @@ START_TEST(shrinking_without_memory_changes_nothing)
         if (done)
             continue;
         n_refused++;
-        ck_assert_uint_eq(index_.n_buckets, n_buckets);
+        support_assert(index_.n_buckets == n_buckets);
         if (!index_shrink(&index_))
             break;
     }
-    ck_assert_uint_gt(n_refused, 1);
+    support_assert(n_refused > 1);
     for (unsigned n = 0; n < 3000; n++)
-        ck_assert_ptr_nonnull(find(support_key(n)));
+        support_assert(find(support_key(n)) != NULL);
 }
 END_TEST
 

@@ -74,9 +74,8 @@ END_TEST
 
 START_TEST(kind_flags_and_deadline_are_kept)
 {
-    struct store_item item = {.deadline_ms = START_MS + 50,
-                              .kind = ENTRY_ABSENT,
-                              .flags = ENTRY_CAPPED | ENTRY_PERSIST};
+    struct store_item item = {
+        .deadline_ms = START_MS + 50, .kind = ENTRY_ABSENT, .flags = ENTRY_CAPPED | ENTRY_PERSIST};
     ck_assert_int_eq(support_put_item(store, 0, "gone", &item, START_MS), STORE_OK);
     const struct entry *entry = support_find(store, 0, "gone", START_MS);
     ck_assert_int_eq(entry->kind, ENTRY_ABSENT);
