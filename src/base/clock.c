@@ -21,12 +21,18 @@ int64_t clock_read_ns(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Rounded up, so that larder's wall clock is never behind and a deadline given in wall time never comes late. */
+static int64_t read_offset_ms(int64_t mono_us)
+{
+    return (read_us(CLOCK_REALTIME) - mono_us + 999) / 1000;
+}
+
 void clock_init(struct clock *clock)
 {
     clock->manual = false;
     clock->mono_us = read_us(CLOCK_MONOTONIC);
     clock->mono_ms = clock->mono_us / 1000;
-    clock->wall_offset_ms = read_us(CLOCK_REALTIME) / 1000 - clock->mono_ms;
+    clock->wall_offset_ms = read_offset_ms(clock->mono_us);
 }
 
 void clock_init_manual(struct clock *clock, int64_t mono_ms, int64_t wall_ms)
@@ -46,7 +52,7 @@ void clock_update(struct clock *clock)
     clock->mono_ms = clock->mono_us / 1000;
     if (clock->mono_ms == previous_ms)
         return;
-    int64_t offset = read_us(CLOCK_REALTIME) / 1000 - clock->mono_ms;
+    int64_t offset = read_offset_ms(clock->mono_us);
     if (llabs(offset - clock->wall_offset_ms) > WALL_STEP_MS)
         clock->wall_offset_ms = offset;
 }

@@ -95,6 +95,7 @@ static void invalidate_prefix(struct call *call)
     struct larder *larder = call->larder;
     struct prefix_walk *walk = mem_zalloc(sizeof(*walk));
     walk->larder = larder;
+    tier_doom_fetches(larder->tier); /* those of the prefix have no entry yet that could be found */
     buf_init(&walk->prefix);
     buf_init(&walk->found);
     timer_init(&walk->timer, next_slice, walk);

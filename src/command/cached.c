@@ -1,6 +1,7 @@
 /* Reads that L1 answers; see cached.h. MGET is in cached_mget.c. */
 #include "command/cached.h"
 
+#include "command/string_handlers.h"
 #include "core/larder.h"
 
 static void count_keyspace(struct larder *larder, bool hit)
@@ -82,23 +83,6 @@ void cached_exists(struct call *call)
     reply_int(&call->reply, n);
 }
 
-/* The range as Redis 7.0's GETRANGE cuts it: negative positions count from the end, all is clipped. */
-static struct bytes cut_range(struct bytes value, int64_t start, int64_t end)
-{
-    int64_t len = (int64_t)value.len;
-    if (start < 0 && end < 0 && start > end)
-        return bytes_of(value.ptr, 0);
-    if (start < 0)
-        start = start + len < 0 ? 0 : start + len;
-    if (end < 0)
-        end = end + len < 0 ? 0 : end + len;
-    if (end >= len)
-        end = len - 1;
-    if (start > end || len == 0)
-        return bytes_of(value.ptr, 0);
-    return bytes_of(value.ptr + start, (size_t)(end - start + 1));
-}
-
 void cached_getrange(struct call *call)
 {
     int64_t start;
@@ -109,7 +93,7 @@ void cached_getrange(struct call *call)
     }
     const struct entry *entry = find(call);
     if (entry != NULL)
-        reply_bulk(&call->reply, cut_range(entry_value(entry), start, end));
+        reply_bulk(&call->reply, string_range_cut(entry_value(entry), start, end));
 }
 
 void cached_type(struct call *call)

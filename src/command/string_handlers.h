@@ -25,6 +25,8 @@ command_fn string_range_strlen;
 command_fn string_range_getrange;
 command_fn string_range_setrange;
 command_fn string_range_append;
+/* Cuts a value to [start, end] as GETRANGE, both counted from the end when they are negative. Borrows from `value`. */
+struct bytes string_range_cut(struct bytes value, int64_t start, int64_t end);
 
 /* string_number.c */
 command_fn string_number_incr;

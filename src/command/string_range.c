@@ -7,8 +7,7 @@ void string_range_strlen(struct call *call)
     reply_int(&call->reply, (int64_t)alone_value(alone_read(call, 1)).len);
 }
 
-/* Cuts a value to [start, end], both counted from the end when they are negative. */
-static struct bytes cut(struct bytes value, int64_t start, int64_t end)
+struct bytes string_range_cut(struct bytes value, int64_t start, int64_t end)
 {
     int64_t len = (int64_t)value.len;
     if (start < 0 && end < 0 && start > end) /* else -1 -5 would be 0 0 for short values */
@@ -29,7 +28,7 @@ void string_range_getrange(struct call *call)
     int64_t start, end;
     if (!alone_parse_integer(call, 2, &start) || !alone_parse_integer(call, 3, &end))
         return;
-    reply_bulk(&call->reply, cut(alone_value(alone_read(call, 1)), start, end));
+    reply_bulk(&call->reply, string_range_cut(alone_value(alone_read(call, 1)), start, end));
 }
 
 /* Puts what a value was changed into under argv[1], or answers why not. Frees it. */

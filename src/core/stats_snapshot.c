@@ -117,6 +117,12 @@ void stats_snapshot_take(struct stats_snapshot *snapshot, const struct larder *l
     tier_read_counters(larder->tier, &snapshot->tier);
     store_read_counters(larder->store, &snapshot->store);
     store_read_gauges(larder->store, &snapshot->gauges);
+    snapshot->used_bytes = snapshot->gauges.entry_bytes + snapshot->gauges.index_bytes;
+    snapshot->round_trips_saved = snapshot->tier.hits + snapshot->tier.joins;
+    if (larder->link == NULL) { /* L1 is the database: what clients hit is what L1 is hit for */
+        snapshot->tier.hits = larder->stats.keyspace_hits;
+        snapshot->tier.misses = larder->stats.keyspace_misses;
+    }
     snapshot->fetches_in_flight = tier_fetches_in_flight(larder->tier);
     snapshot->l1_hit_rate = ratio(snapshot->tier.hits, snapshot->tier.misses);
     snapshot->l2_hit_rate = ratio(snapshot->tier.l2_found, snapshot->tier.l2_absent);

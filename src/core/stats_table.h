@@ -49,6 +49,8 @@ struct stats_snapshot {
     struct tier_counters tier;
     struct store_counters store;
     struct store_gauges gauges;
+    size_t used_bytes; /* of entries and index */
+    uint64_t round_trips_saved;
     bool has_link;
     struct link_figures link; /* zero without a link */
     const char *link_state;   /* "ready", ...; "none" without a link; borrowed for ever */

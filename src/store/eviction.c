@@ -12,6 +12,9 @@
 #define SWEEP_BUCKETS 8u
 /* Entries of one bucket's chain that are looked at. */
 #define CHAIN_MAX 64u
+/* Below this load of the index it shrinks before more entries are evicted; see
+ * INDEX_LOAD_PERCENT. */
+#define SHRINK_PERCENT 60u
 /* Evictions between two looks at the time. */
 #define CYCLE_STEPS 16u
 
@@ -186,15 +189,16 @@ static bool evict_step(struct store *store, const struct entry *keep, int64_t no
         return true;
     if (!may_evict(store))
         return false;
-    sample(&step);
-    if (step.n_freed > 0)
-        return true;
     struct index_at at;
-    if (!pool_take(&step, &at)) {
-        store->eviction.starved = true;
-        return false;
+    sample(&step);
+    bool found = pool_take(&step, &at);
+    if (!found && step.n_freed == 0) {
+        sample(&step); /* the pool was full of entries that were used since; now it is empty */
+        found = pool_take(&step, &at);
     }
-    store->eviction.starved = false;
+    store->eviction.starved = !found && step.n_freed == 0;
+    if (!found)
+        return step.n_freed > 0;
     if (state_is_gone(store, index_entry_at(&at), now_ms)) {
         state_drop_gone(store, &at);
         return true;
@@ -219,8 +223,13 @@ static bool cycle_step(struct store *store, int64_t now_ms)
 {
     if (!state_fits(store, 0, 0)) {
         bool any = false;
-        for (unsigned i = 0; i < CYCLE_STEPS && !state_fits(store, 0, 0); i++)
+        for (unsigned i = 0; i < CYCLE_STEPS && !state_fits(store, 0, 0); i++) {
+            /* The index gives way with the entries, or they would all have to go for it. */
+            while (index_load_is_below(&store->index, SHRINK_PERCENT) &&
+                   index_shrink(&store->index))
+                any = true;
             any |= evict_step(store, NULL, now_ms);
+        }
         return any || may_evict(store);
     }
     if (!store->eviction.starved || !may_evict(store))

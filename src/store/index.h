@@ -40,8 +40,6 @@
 
 /* Split above this many entries in a hundred slots of first-line buckets. */
 #define INDEX_LOAD_PERCENT 70
-/* index_shrink merges below this. */
-#define INDEX_SHRINK_PERCENT 30
 
 #define INDEX_POINTER_BITS 48
 #define INDEX_POINTER_MASK (((uint64_t)1 << INDEX_POINTER_BITS) - 1)
@@ -241,11 +239,11 @@ void index_mark(const struct index_at *at, bool is_volatile);
  * has moved to this place, false when it was the chain's last. */
 bool index_remove(struct index *index, const struct index_at *at);
 
-/* True when the table is so empty that index_shrink has something to do. */
-static inline bool index_is_sparse(const struct index *index)
+/* True when there are fewer entries than `percent` of the slots, and the table can shrink. */
+static inline bool index_load_is_below(const struct index *index, unsigned percent)
 {
     return index->n_buckets > INDEX_FIRST_BUCKETS &&
-           index->n_entries * 100 < index->n_buckets * INDEX_SLOTS * INDEX_SHRINK_PERCENT;
+           index->n_entries * 100 < index->n_buckets * INDEX_SLOTS * percent;
 }
 
 /* Merges the last bucket into its partner. Returns false when there is no memory, or one bucket is

@@ -12,14 +12,16 @@
 
 #define DEADLINE_MAX (((int64_t)1 << 48) - 1)
 
-/* Evictions of one put: twice what the item needs at the average footprint, within these bounds. The
- * upper one, 1 MiB of entries of 128 bytes, takes a few ms. */
+/* Evictions of one put: what the item may need if the smallest go, and some more. At most as many
+ * as take a few ms, with which 1 MiB finds room among entries of 128 bytes. */
 #define PUT_EVICTIONS_MIN 16u
 #define PUT_EVICTIONS_MAX 8192u
+#define FOOTPRINT_MIN 32u
 
 #define SAMPLES_MAX 64u
 
-/* Merges of index buckets between two looks at the time. */
+/* The index shrinks below this load, so many buckets between two looks at the time. */
+#define SHRINK_PERCENT 30u
 #define SHRINK_STEPS 16u
 
 /* Life cycle */
@@ -232,11 +234,10 @@ static bool make_room(struct store *store, const struct entry *old, size_t bytes
     }
     if (state_fits(store, goal.bytes, goal.entries))
         return true;
-    size_t average = store->entry_bytes / (store->index.n_entries + 1) + 1;
-    size_t limit = 2 * (goal.bytes / average);
+    size_t limit = PUT_EVICTIONS_MIN + goal.bytes / FOOTPRINT_MIN;
     if (limit > PUT_EVICTIONS_MAX)
         limit = PUT_EVICTIONS_MAX;
-    return eviction_make_room(store, &goal, PUT_EVICTIONS_MIN + (unsigned)limit, now_ms);
+    return eviction_make_room(store, &goal, (unsigned)limit, now_ms);
 }
 
 /* Links a new entry, in the place of the old one (NULL: none), which is freed. */
@@ -373,12 +374,13 @@ bool store_cycle(struct store *store, int64_t now_ms, int64_t budget_us)
         return true;
     if (expiry_cycle(store, now_ms, end_ns))
         return true;
-    while (index_is_sparse(&store->index)) {
-        for (unsigned i = 0; i < SHRINK_STEPS && index_is_sparse(&store->index); i++)
+    while (index_load_is_below(&store->index, SHRINK_PERCENT)) {
+        for (unsigned i = 0; i < SHRINK_STEPS && index_load_is_below(&store->index, SHRINK_PERCENT);
+             i++)
             if (!index_shrink(&store->index))
                 return false;
         if (clock_read_ns() >= end_ns)
-            return index_is_sparse(&store->index);
+            return index_load_is_below(&store->index, SHRINK_PERCENT);
     }
     return false;
 }

@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-/* Buckets of L1 looked at before what was found in them is dropped. */
-#define CYCLE_BUCKETS 256
-
 /* What becomes of the caller's tier_reply_fn when L2's reply is there. */
 struct pass_op {
     tier_reply_fn *fn;
@@ -243,56 +240,9 @@ bool tier_drop(struct tier *tier, unsigned db, struct bytes key)
     return store_remove(tier->store, db, key, hash, tier->loop->clock.mono_ms);
 }
 
-struct prefix_search {
-    struct bytes prefix;
-    struct buf keys; /* records of db, length, bytes */
-    bool failed;
-};
-
-static bool collect_prefix(void *ctx, const struct entry *entry)
+void tier_doom_fetches(struct tier *tier)
 {
-    struct prefix_search *search = ctx;
-    struct bytes key = entry_key(entry);
-    if (!bytes_starts_with(key, search->prefix))
-        return true;
-    uint32_t head[2] = {entry->db, (uint32_t)key.len};
-    size_t start = search->keys.len;
-    if (!buf_append(&search->keys, head, sizeof(head)) || !buf_append(&search->keys, key.ptr, key.len)) {
-        search->keys.len = start;
-        search->failed = true;
-    }
-    return !search->failed;
-}
-
-/* Drops what was collected. Returns how many entries went. */
-static size_t drop_collected(struct tier *tier, struct buf *keys)
-{
-    size_t dropped = 0;
-    for (size_t at = 0; at < keys->len;) {
-        uint32_t head[2];
-        memcpy(head, keys->data + at, sizeof(head));
-        at += sizeof(head);
-        struct bytes key = bytes_of(keys->data + at, head[1]);
-        at += head[1];
-        dropped += store_remove(tier->store, head[0], key, store_hash(tier->store, key), tier->loop->clock.mono_ms);
-    }
-    keys->len = 0;
-    return dropped;
-}
-
-size_t tier_drop_prefix(struct tier *tier, struct bytes prefix)
-{
-    struct prefix_search search = {.prefix = prefix};
-    size_t dropped = 0;
-    uint64_t cursor = 0;
     fetch_doom_all(tier, -1, DOOM_BY_WRITE);
-    do {
-        cursor = store_scan(tier->store, cursor, CYCLE_BUCKETS, tier->loop->clock.mono_ms, collect_prefix, &search);
-        dropped += drop_collected(tier, &search.keys);
-        search.failed = false;
-    } while (cursor != 0);
-    buf_deinit(&search.keys);
-    return dropped;
 }
 
 size_t tier_drop_all(struct tier *tier)

@@ -113,8 +113,8 @@ void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scop
 
 /* Drops a key in one database (and dooms its fetch). Returns true when an entry was there. */
 bool tier_drop(struct tier *tier, unsigned db, struct bytes key);
-/* Drops keys that begin with `prefix` in all databases. Returns how many; takes time in proportion to the store. */
-size_t tier_drop_prefix(struct tier *tier, struct bytes prefix);
+/* Dooms every fetch under way: its waiters are served, L1 keeps nothing of it. */
+void tier_doom_fetches(struct tier *tier);
 /* Drops everything. Returns how many entries there were. */
 size_t tier_drop_all(struct tier *tier);
 

@@ -161,11 +161,11 @@ def alone(alone_session):
 
 @pytest.fixture
 def new_redis():
-    """Starts a redis-server for this test: new_redis(option, …)."""
+    """Starts a redis-server for this test: new_redis(option, …, port=free port)."""
     made = []
 
-    def make(*options):
-        made.append(Redis(*options))
+    def make(*options, port=None):
+        made.append(Redis(*options, port=port))
         return made[-1]
     yield make
     for server in made:

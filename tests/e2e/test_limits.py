@@ -121,7 +121,7 @@ class TestPassword:
             for _ in range(3):
                 conn("AUTH", "guess-that-stands-nowhere")
             conn("AUTH", "secret")
-            assert int(info(conn, "stats").get("acl_access_denied_auth", 3)) >= 3
+            assert int(info(conn, "everything")["auth_failures"]) >= 3
         assert "guess-that-stands-nowhere" not in larder.log()
 
 

@@ -16,7 +16,7 @@
     } while (0)
 
 /* Manual time starts here. */
-#define START_MS 1000000
+#define START_MS 10000000
 
 static inline struct store *support_create(enum store_policy policy, size_t max_bytes)
 {

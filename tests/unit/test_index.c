@@ -145,11 +145,11 @@ START_TEST(shrinks_to_the_start)
 {
     size_t bytes = index_.bytes;
     insert_range(0, 30000);
-    support_assert(!index_is_sparse(&index_));
+    support_assert(!index_load_is_below(&index_, 30));
     for (unsigned n = 100; n < 30000; n++)
         remove_key(support_key(n));
-    support_assert(index_is_sparse(&index_));
-    for (unsigned n = 0; index_is_sparse(&index_); n++) {
+    support_assert(index_load_is_below(&index_, 30));
+    for (unsigned n = 0; index_load_is_below(&index_, 30); n++) {
         support_assert(index_shrink(&index_));
         if (n % 500 == 0)
             check(true);

@@ -157,10 +157,10 @@ class Redis(Server):
 
     name = "redis"
 
-    def __init__(self, *options):
+    def __init__(self, *options, port=None):
         super().__init__()
         self.options = options
-        self.port = None
+        self.port = port
         self.path = self.dir / "redis.sock"
         self.start()
 
