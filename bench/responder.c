@@ -1,6 +1,6 @@
 /* The floor: a bare epoll server that reads, counts requests and answers a constant.
  *
- *     responder [seconds]     prints its port; ends after that time (default: never) or on a signal
+ *     responder     prints the port that the kernel gave it, and runs until a signal ends it
  *
  * It has no parser and no store, so what it costs is what sockets and epoll cost anybody; nothing
  * that answers on a socket of its own per client can be cheaper. bench/compare builds it, runs it
@@ -101,6 +101,18 @@ static size_t count_requests(const struct peer *peer, size_t *n_requests)
     return peer->len;
 }
 
+/* True when the first command, which is in the third line, is GET; or something else with a G. */
+static bool is_get(const struct peer *peer)
+{
+    const char *line = peer->data;
+    const char *end = peer->data + peer->len;
+    for (int i = 0; i < 2 && line != NULL; i++) {
+        line = memchr(line, '\n', (size_t)(end - line));
+        line = line == NULL ? NULL : line + 1;
+    }
+    return line != NULL && line < end && (*line | 0x20) == 'g';
+}
+
 /* Answers what came. Returns false when the peer is gone or reads too slowly to be of use. */
 static bool serve(const struct responder *responder, struct peer *peer)
 {
@@ -114,11 +126,10 @@ static bool serve(const struct responder *responder, struct peer *peer)
     size_t taken = count_requests(peer, &n_requests);
     if (n_requests == 0)
         return peer->len < sizeof(peer->data);
-    if (peer->replies == NULL) {
-        const char *name = memchr(peer->data + 4, '\n', peer->len - 4);
-        bool is_get = name != NULL && (name[1] | 0x20) == 'g';
-        peer->replies = is_get ? &responder->value : &responder->ok;
-    }
+    if (n_requests > REPLIES_MAX)
+        return false;
+    if (peer->replies == NULL)
+        peer->replies = is_get(peer) ? &responder->value : &responder->ok;
     peer->len -= taken;
     memmove(peer->data, peer->data + taken, peer->len);
     size_t size = n_requests * peer->replies->len;
@@ -171,13 +182,11 @@ static void listen_on_loopback(struct responder *responder)
     fflush(stdout);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     struct responder responder;
     struct epoll_event events[EVENTS_MAX];
     char value[REPLY_MAX];
-    if (argc > 1)
-        alarm((unsigned)atoi(argv[1]));
     snprintf(value, sizeof(value), "$%u\r\n%0*d\r\n", VALUE_LEN, (int)VALUE_LEN, 0);
     make_replies(&responder.value, value);
     make_replies(&responder.ok, "+OK\r\n");

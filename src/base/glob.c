@@ -11,6 +11,24 @@ static bool same(char a, char b, bool nocase)
     return nocase ? bytes_lower(a) == bytes_lower(b) : a == b;
 }
 
+/* As Redis 7.0 on x86-64: the ends are put in order before their case is ignored (so that [s-Z]
+ * matches nothing then), and bytes from 0x80 on come before all others. */
+static bool in_range(char a, char b, char c, bool nocase)
+{
+    signed char low = (signed char)a;
+    signed char high = (signed char)b;
+    if (low > high) {
+        low = (signed char)b;
+        high = (signed char)a;
+    }
+    if (nocase) {
+        low = (signed char)bytes_lower((char)low);
+        high = (signed char)bytes_lower((char)high);
+        c = bytes_lower(c);
+    }
+    return (signed char)c >= low && (signed char)c <= high;
+}
+
 /* Matches `c` against the class that starts behind `[`, and moves the cursor behind it. An unclosed class ends with the
  * pattern, as in Redis. */
 static bool match_class(struct cursor *pattern, char c, bool nocase)
@@ -18,7 +36,6 @@ static bool match_class(struct cursor *pattern, char c, bool nocase)
     bool negated = pattern->p < pattern->end && *pattern->p == '^';
     if (negated)
         pattern->p++;
-    unsigned char wanted = (unsigned char)(nocase ? bytes_lower(c) : c);
     bool found = false;
     while (pattern->p < pattern->end && *pattern->p != ']') {
         const char *p = pattern->p;
@@ -26,14 +43,7 @@ static bool match_class(struct cursor *pattern, char c, bool nocase)
             found |= p[1] == c;
             pattern->p += 2;
         } else if (pattern->end - p >= 3 && p[1] == '-') {
-            unsigned char low = (unsigned char)(nocase ? bytes_lower(p[0]) : p[0]);
-            unsigned char high = (unsigned char)(nocase ? bytes_lower(p[2]) : p[2]);
-            if (low > high) {
-                unsigned char swap = low;
-                low = high;
-                high = swap;
-            }
-            found |= wanted >= low && wanted <= high;
+            found |= in_range(p[0], p[2], c, nocase);
             pattern->p += 3;
         } else {
             found |= same(*p, c, nocase);
@@ -65,6 +75,8 @@ static bool match_one(struct cursor *pattern, char c, bool nocase)
 
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
 {
+    if (text.len == 0) /* as Redis: not even `*` matches it; KEYS and SCAN don't ask for a lone `*` */
+        return pattern.len == 0;
     struct cursor at = {pattern.ptr, pattern.ptr + pattern.len};
     const char *t = text.ptr;
     const char *text_end = t + text.len;

@@ -71,7 +71,7 @@ static size_t escape(const char *text, char *line, size_t size)
     size_t len = 0;
     for (; *text != '\0' && len + 5 < size; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c >= 0x20 && c != 0x7f) {
+        if (c >= 0x20 && c < 0x7f) {
             line[len++] = (char)c;
             continue;
         }

@@ -4,19 +4,22 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void timers_init(struct timers *timers)
 {
-    timers->heap = NULL;
-    timers->len = 0;
-    timers->cap = 0;
+    memset(timers, 0, sizeof(*timers));
 }
 
 void timers_deinit(struct timers *timers)
 {
     for (size_t i = 1; i <= timers->len; i++)
         timers->heap[i]->position = 0;
+    for (size_t i = 0; i < timers->n_due; i++)
+        if (timers->due[i] != NULL)
+            timers->due[i]->position = 0;
     mem_free(timers->heap);
+    mem_free(timers->due);
     timers_init(timers);
 }
 
@@ -63,33 +66,54 @@ static void move(struct timers *timers, struct timer *timer, size_t position)
         sift_down(timers, timer, position);
 }
 
-void timer_arm(struct timers *timers, struct timer *timer, int64_t at_ms)
+/* Room for one more in an array; small fixed metadata, so it aborts without memory: 8 bytes a
+ * timer. */
+static void reserve(struct timer ***array, size_t len, size_t *cap)
 {
-    timer->at_ms = at_ms;
-    if (timer->position != 0) {
-        move(timers, timer, timer->position);
+    if (len < *cap)
         return;
-    }
-    if (timers->len + 1 >= timers->cap) {
-        size_t cap = timers->cap == 0 ? 16 : timers->cap * 2;
-        struct timer **heap = mem_try_resize(timers->heap, cap * sizeof(struct timer *));
-        if (heap == NULL)
-            abort(); /* small fixed metadata: 8 bytes a timer */
-        timers->heap = heap;
-        timers->cap = cap;
-    }
+    size_t wanted = *cap == 0 ? 16 : *cap * 2;
+    struct timer **grown = mem_try_resize(*array, wanted * sizeof(struct timer *));
+    if (grown == NULL)
+        abort();
+    *array = grown;
+    *cap = wanted;
+}
+
+static void insert(struct timers *timers, struct timer *timer)
+{
+    reserve(&timers->heap, timers->len + 1, &timers->cap);
     sift_up(timers, timer, ++timers->len);
 }
 
-void timer_disarm(struct timers *timers, struct timer *timer)
+static void remove_from_heap(struct timers *timers, struct timer *timer)
 {
     size_t position = timer->position;
-    if (position == 0)
-        return;
     timer->position = 0;
     struct timer *last = timers->heap[timers->len--];
     if (last != timer)
         move(timers, last, position);
+}
+
+void timer_arm(struct timers *timers, struct timer *timer, int64_t at_ms)
+{
+    if (timer->position & TIMER_DUE)
+        timer_disarm(timers, timer);
+    timer->at_ms = at_ms;
+    if (timer->position != 0)
+        move(timers, timer, timer->position);
+    else
+        insert(timers, timer);
+}
+
+void timer_disarm(struct timers *timers, struct timer *timer)
+{
+    if (timer->position & TIMER_DUE) {
+        timers->due[timer->position & ~TIMER_DUE] = NULL;
+        timer->position = 0;
+    } else if (timer->position != 0) {
+        remove_from_heap(timers, timer);
+    }
 }
 
 int64_t timers_next_ms(const struct timers *timers)
@@ -99,12 +123,22 @@ int64_t timers_next_ms(const struct timers *timers)
 
 void timers_run(struct timers *timers, int64_t now_ms)
 {
-    /* A timer that arms itself for now must not run for ever: at most as many runs as timers were due at the start. */
-    for (size_t budget = timers->len; budget > 0 && timers->len > 0; budget--) {
+    /* All that are due leave the heap before the first runs, so one that arms itself for now
+     * neither runs again nor keeps others from running. */
+    while (timers->len > 0 && timers->heap[1]->at_ms <= now_ms) {
         struct timer *timer = timers->heap[1];
-        if (timer->at_ms > now_ms)
-            return;
-        timer_disarm(timers, timer);
+        remove_from_heap(timers, timer);
+        reserve(&timers->due, timers->n_due, &timers->cap_due);
+        timer->position = TIMER_DUE | timers->n_due;
+        timers->due[timers->n_due++] = timer;
+    }
+    for (size_t i = 0; i < timers->n_due; i++) {
+        struct timer *timer = timers->due[i];
+        if (timer == NULL)
+            continue;
+        timer->position = 0;
+        timers->due[i] = NULL;
         timer->fn(timer, timer->ctx);
     }
+    timers->n_due = 0;
 }

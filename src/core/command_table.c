@@ -138,7 +138,8 @@ const struct command *command_resolve(const struct command *command, const struc
     if (argc < 2 || (command->subs == NULL && command->learned_subs == NULL))
         return command;
     const struct command *sub = find_sub(command->subs, argv[1]);
-    if (sub == NULL)
+    /* What larder answers itself has no other subcommands: L2's CLIENT CAPA, say, would change the state of the shared link. */
+    if (sub == NULL && !(command->flags & COMMAND_LOCAL))
         sub = find_sub(command->learned_subs, argv[1]);
     return sub != NULL ? sub : command;
 }

@@ -74,11 +74,11 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
 static void take_memory(struct stats_snapshot *snapshot, const struct larder *larder)
 {
     mem_read_figures(&snapshot->mem);
-    /* The C library's allocator has no figures that are cheap to read; L1 is most of it. */
-    if (snapshot->mem.allocated == 0)
-        snapshot->mem.allocated = snapshot->gauges.entry_bytes + snapshot->gauges.index_bytes;
-    size_t used = snapshot->mem.allocated;
     snapshot->rss_bytes = read_rss();
+    /* The C library's allocator has no figures that are cheap to read. */
+    if (snapshot->mem.allocated == 0)
+        snapshot->mem.allocated = snapshot->rss_bytes;
+    size_t used = snapshot->mem.allocated;
     snapshot->peak_bytes = larder->stats.peak_memory > used ? larder->stats.peak_memory : used;
     snapshot->max_memory = (size_t)larder->config.maxmemory_bytes;
     snapshot->max_entries = (size_t)larder->config.l1_max_entries;

@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void conn_shared_init(struct conn_shared *shared, struct loop *loop, const struct conn_handlers *handlers)
+void conn_shared_init(struct conn_shared *shared, struct loop *loop,
+                      const struct conn_handlers *handlers)
 {
     memset(shared, 0, sizeof(*shared));
     shared->loop = loop;
@@ -28,7 +29,9 @@ static void update_watch(struct conn *conn)
     unsigned events = 0;
     if (!conn->paused && !conn->closing && !conn->at_end)
         events |= LOOP_READ;
-    if (conn_pending_output(conn) > 0 && !conn->is_dirty)
+    /* Also when the rest went out with later output: on_drained comes from the next turn's
+     * event. */
+    if (conn->blocked || (conn_pending_output(conn) > 0 && !conn->is_dirty))
         events |= LOOP_WRITE;
     loop_rewatch(conn->shared->loop, &conn->watch, events);
 }
@@ -75,7 +78,8 @@ void conn_set_paused(struct conn *conn, bool paused)
 static void offer_in(struct conn *conn)
 {
     conn->in_input = true;
-    size_t taken = conn->shared->handlers->on_input(conn, conn->in.data + conn->in_taken, conn_pending_input(conn));
+    size_t taken = conn->shared->handlers->on_input(conn, conn->in.data + conn->in_taken,
+                                                    conn_pending_input(conn));
     conn->in_input = false;
     if (conn->closed) {
         buf_deinit(&conn->in);
@@ -96,7 +100,8 @@ void conn_process(struct conn *conn)
         offer_in(conn);
 }
 
-/* Makes room behind `in` for the next read: drops the taken front when it is at least half, so that bytes move seldom. */
+/* Makes room behind `in` for the next read: drops the taken front when it is at least half, so that
+ * bytes move seldom. */
 static bool make_room(struct conn *conn)
 {
     struct buf *in = &conn->in;
@@ -168,6 +173,7 @@ static bool flush(struct conn *conn)
             conn->shared->bytes_written += (uint64_t)n;
         }
     }
+    conn->blocked = conn->blocked || conn->out_written < out->len;
     if (conn->out_written == out->len) {
         out->len = 0;
         conn->out_written = 0;
@@ -184,25 +190,33 @@ static bool flush(struct conn *conn)
     return true;
 }
 
+/* Writes on. Returns false when the connection was closed. */
+static bool on_writable(struct conn *conn)
+{
+    if (conn_pending_output(conn) > 0 && !flush(conn))
+        return false;
+    bool drained = conn->blocked && conn_pending_output(conn) == 0;
+    if (drained)
+        conn->blocked = false;
+    update_watch(conn);
+    if (drained && conn->shared->handlers->on_drained != NULL)
+        conn->shared->handlers->on_drained(conn);
+    return !conn->closed;
+}
+
 static void on_event(struct loop *loop, struct loop_watch *watch, unsigned events)
 {
     (void)loop;
     struct conn *conn = watch->ctx;
-    if ((events & LOOP_WRITE) && conn_pending_output(conn) > 0) {
-        if (!flush(conn))
-            return;
-        update_watch(conn);
-        if (conn_pending_output(conn) == 0 && conn->shared->handlers->on_drained != NULL)
-            conn->shared->handlers->on_drained(conn);
-        if (conn->closed)
-            return;
-    }
+    unsigned asked = watch->events;
+    if ((events & LOOP_WRITE) && !on_writable(conn))
+        return;
     if (!(events & LOOP_READ))
         return;
-    if (watch->events & LOOP_READ)
-        on_readable(conn);
-    else if (events & LOOP_WRITE)
+    if (!(asked & LOOP_READ))
         conn_close(conn, "connection reset"); /* a hang-up is reported whatever was asked for */
+    else if (watch->events & LOOP_READ)
+        on_readable(conn);
 }
 
 int conn_init(struct conn *conn, struct conn_shared *shared, int fd)

@@ -41,10 +41,13 @@ static void on_acceptable(struct loop *loop, struct loop_watch *watch, unsigned 
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             listener->fn(listener, fd, listener->ctx);
+            if (listener->fd < 0)
+                return; /* closed inside */
             continue;
         }
         if (is_out_of_resources(errno)) {
-            LOG(LOG_WARNING, "Accepting a client connection: %s; resting for %d ms", strerror(errno), REST_MS);
+            LOG(LOG_WARNING, "Accepting a client connection: %s; resting for %d ms",
+                strerror(errno), REST_MS);
             loop_rewatch(loop, watch, 0);
             timer_arm(&loop->timers, &listener->rest, loop->clock.mono_ms + REST_MS);
             return;
@@ -99,8 +102,8 @@ static socklen_t parse_address(const char *address, unsigned port, struct sockad
     return 0;
 }
 
-int listener_open_tcp(struct listener *listener, struct loop *loop, const char *address, unsigned port, int backlog,
-                      listener_accept_fn *fn, void *ctx)
+int listener_open_tcp(struct listener *listener, struct loop *loop, const char *address,
+                      unsigned port, int backlog, listener_accept_fn *fn, void *ctx)
 {
     memset(listener, 0, sizeof(*listener));
     listener->fd = -1;
@@ -125,19 +128,20 @@ int listener_open_tcp(struct listener *listener, struct loop *loop, const char *
     return start(listener, loop, fd, backlog);
 }
 
-/* True when somebody answers on the unix socket. */
+/* True unless it is sure that nobody listens on the unix socket any more. */
 static bool is_live(const struct sockaddr_un *where)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return true;
-    bool live = connect(fd, (const struct sockaddr *)where, sizeof(*where)) == 0;
+    bool live =
+        connect(fd, (const struct sockaddr *)where, sizeof(*where)) == 0 || errno != ECONNREFUSED;
     close(fd);
     return live;
 }
 
-int listener_open_unix(struct listener *listener, struct loop *loop, const char *path, mode_t mode, int backlog,
-                       listener_accept_fn *fn, void *ctx)
+int listener_open_unix(struct listener *listener, struct loop *loop, const char *path, mode_t mode,
+                       int backlog, listener_accept_fn *fn, void *ctx)
 {
     memset(listener, 0, sizeof(*listener));
     listener->fd = -1;
@@ -157,7 +161,8 @@ int listener_open_unix(struct listener *listener, struct loop *loop, const char 
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    /* bind creates the file with the umask's mode and nobody can connect before listen: chmod lies between the two. */
+    /* bind creates the file with the umask's mode and nobody can connect before listen: chmod lies
+     * between the two. */
     int result = 0;
     if (bind(fd, (struct sockaddr *)&where, sizeof(where)) < 0) {
         result = -errno;

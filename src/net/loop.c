@@ -111,10 +111,12 @@ void loop_run(struct loop *loop)
 
 static uint32_t kernel_events(unsigned events)
 {
-    return (events & LOOP_READ ? (uint32_t)EPOLLIN : 0) | (events & LOOP_WRITE ? (uint32_t)EPOLLOUT : 0);
+    return (events & LOOP_READ ? (uint32_t)EPOLLIN : 0) |
+           (events & LOOP_WRITE ? (uint32_t)EPOLLOUT : 0);
 }
 
-int loop_watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events, loop_watch_fn *fn, void *ctx)
+int loop_watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events,
+               loop_watch_fn *fn, void *ctx)
 {
     struct epoll_event event = {.events = kernel_events(events), .data.ptr = watch};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)

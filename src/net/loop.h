@@ -1,10 +1,12 @@
 /* The event loop: epoll, timers, and what happens at the end of a turn.
  *
- * A turn: wait (until the earliest timer), read the clock, run the events, run the timers, run the before-sleep hooks in the
- * order of their registration (where clients and links write), free what was retired. Nothing on the loop blocks.
+ * A turn: wait (until the earliest timer), read the clock, run the events, run the timers, run the
+ * before-sleep hooks in the order of their registration (where clients and links write), free what
+ * was retired. Nothing on the loop blocks.
  *
- * A watched descriptor may be removed inside any callback, its own included: events for it that the kernel already reported
- * are dropped. Memory that a callback of this turn might still see is freed through loop_retire. */
+ * A watched descriptor may be removed inside any callback, its own included: events for it that the
+ * kernel already reported are dropped. Memory that a callback of this turn might still see is freed
+ * through loop_retire. */
 #ifndef LARDER_NET_LOOP_H
 #define LARDER_NET_LOOP_H
 
@@ -26,9 +28,9 @@ typedef void loop_watch_fn(struct loop *loop, struct loop_watch *watch, unsigned
 /* Embedded in its owner. */
 struct loop_watch {
     int fd;
-    unsigned events; /* registered with the kernel */
+    unsigned events;   /* registered with the kernel */
     loop_watch_fn *fn; /* NULL: not watched */
-    void *ctx;       /* borrowed */
+    void *ctx;         /* borrowed */
 };
 
 typedef void loop_hook_fn(struct loop *loop, void *ctx);
@@ -54,23 +56,26 @@ struct loop {
     size_t n_retired;
     size_t retired_cap;
     bool stop;
-    bool again;              /* somebody has more work: do not sleep in the next wait */
+    bool again; /* somebody has more work: do not sleep in the next wait */
     uint64_t turns;
     int64_t longest_turn_us; /* since the last reset, waiting not counted */
 };
 
 /* Life cycle. Returns 0 or -errno. */
 int loop_init(struct loop *loop) __attribute__((warn_unused_result));
-/* Frees what is retired and closes the epoll descriptor; watched descriptors stay open and belong to their owners. */
+/* Frees what is retired and closes the epoll descriptor; watched descriptors stay open and belong
+ * to their owners. */
 void loop_deinit(struct loop *loop);
 
-/* Registers a function that runs at the end of every turn, before the loop sleeps. At most LOOP_HOOKS_MAX. */
+/* Registers a function that runs at the end of every turn, before the loop sleeps. At most
+ * LOOP_HOOKS_MAX. */
 void loop_add_hook(struct loop *loop, loop_hook_fn *fn, void *ctx);
 
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *loop);
 
-/* Runs one turn that waits at most max_wait_ms (-1: until something happens). For tests and for the last turns of a shutdown. */
+/* Runs one turn that waits at most max_wait_ms (-1: until something happens). For tests and for the
+ * last turns of a shutdown. */
 void loop_turn(struct loop *loop, int max_wait_ms);
 
 /* Ends loop_run after this turn. */
@@ -88,8 +93,8 @@ static inline void loop_again(struct loop *loop)
 /* Watched descriptors */
 
 /* Starts to watch `fd`; the watch is borrowed until loop_unwatch. Returns 0 or -errno. */
-int loop_watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events, loop_watch_fn *fn, void *ctx)
-    __attribute__((warn_unused_result));
+int loop_watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events,
+               loop_watch_fn *fn, void *ctx) __attribute__((warn_unused_result));
 
 /* Changes the events; 0 keeps only errors and hang-ups. No system call when nothing changes. */
 void loop_rewatch(struct loop *loop, struct loop_watch *watch, unsigned events);

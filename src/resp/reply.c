@@ -21,7 +21,7 @@ static void write_line(struct reply *reply, char type, int64_t value)
 /* Appends a type byte, text without line ends, and the line end. */
 static void write_text(struct reply *reply, char type, const char *text, size_t len)
 {
-    if (!buf_reserve(reply->out, len + 3)) {
+    if (reply->failed || !buf_reserve(reply->out, len + 3)) {
         reply->failed = true;
         return;
     }
@@ -60,7 +60,8 @@ void reply_bulk(struct reply *reply, struct bytes value)
 {
     struct buf *out = reply->out;
     size_t room;
-    if (__builtin_add_overflow(value.len, (size_t)1 + BYTES_I64_MAX + 4, &room) || !buf_reserve(out, room)) {
+    if (reply->failed || __builtin_add_overflow(value.len, (size_t)1 + BYTES_I64_MAX + 4, &room) ||
+        !buf_reserve(out, room)) {
         reply->failed = true;
         return;
     }

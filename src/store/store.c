@@ -17,6 +17,9 @@
 #define PUT_EVICTIONS_MIN 16u
 #define PUT_EVICTIONS_MAX 8192u
 #define FOOTPRINT_MIN 32u
+/* A put also makes up for the index's last step (a segment, its directory). What is further over
+ * the budget was configured, and is left to store_cycle. */
+#define INDEX_STEP_MAX ((size_t)128 << 10)
 
 #define SAMPLES_MAX 64u
 
@@ -234,7 +237,11 @@ static bool make_room(struct store *store, const struct entry *old, size_t bytes
     }
     if (state_fits(store, goal.bytes, goal.entries))
         return true;
-    size_t limit = PUT_EVICTIONS_MIN + goal.bytes / FOOTPRINT_MIN;
+    size_t used = state_used_bytes(store);
+    size_t max = store->options.max_bytes;
+    size_t over = max != 0 && used > max ? used - max : 0;
+    size_t wanted = goal.bytes + (over <= INDEX_STEP_MAX ? over : 0);
+    size_t limit = PUT_EVICTIONS_MIN + wanted / FOOTPRINT_MIN;
     if (limit > PUT_EVICTIONS_MAX)
         limit = PUT_EVICTIONS_MAX;
     return eviction_make_room(store, &goal, (unsigned)limit, now_ms);

@@ -10,6 +10,13 @@ from support.resp import OK, Closed, Conn, Error, encode, poll
 SLOW = "local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i end return 'finished'"
 
 
+def taken(larder, name):
+    """Waits until larder has read a client's commands up to the named one."""
+    mark = b" cmd=%s " % name.encode()
+    with larder.conn() as other:
+        poll(lambda: mark in other("CLIENT", "LIST"), 10.0, why=f"{name} is being served")
+
+
 @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
 def test_requests_in_flight_finish(number, new_redis, new_larder):
     l2 = new_redis()
@@ -17,7 +24,7 @@ def test_requests_in_flight_finish(number, new_redis, new_larder):
     with larder.conn() as conn:
         conn("SET", "k", "v")
         conn.send(encode("EVAL", SLOW, 0, 30000000) + encode("SET", "k", "w") + encode("GET", "k"))
-        time.sleep(0.05)
+        taken(larder, "get")
         larder.signal(number)
         assert conn.read(20).value == b"finished"
         assert conn.read().value == OK
@@ -46,7 +53,7 @@ def test_bounded_when_l2_hangs(new_redis, new_larder):
         l2.signal(signal.SIGSTOP)
         try:
             conn.send(encode("SET", "k", "v"))
-            time.sleep(0.05)
+            taken(larder, "set")
             begin = time.monotonic()
             larder.stop()
             assert time.monotonic() - begin < 4
@@ -63,7 +70,7 @@ def test_no_new_clients(new_redis, new_larder):
     larder = new_larder(l2)
     with larder.conn() as conn:
         conn.send(encode("EVAL", SLOW, 0, 30000000))
-        time.sleep(0.05)
+        taken(larder, "eval")
         larder.signal(signal.SIGTERM)
 
         def refused():
@@ -83,7 +90,7 @@ def test_a_reply_that_nobody_reads_does_not_hold_it(new_redis, new_larder):
     with larder.conn() as conn:
         conn("SET", "k", b"x" * 100000)
         conn.send(encode("GET", "k") * 300)
-        time.sleep(0.05)
+        taken(larder, "get")
         begin = time.monotonic()
         larder.stop()
         assert time.monotonic() - begin < 4

@@ -369,7 +369,7 @@ START_TEST(policy_changes_at_run_time)
             support_assert(support_used(store) <= BUDGET + SLACK);
         }
     }
-    /* What was hot under LRU is at least not the first to go under LFU, and the figures are sane. */
+    /* What was hot under LRU isn't the first to go under LFU, and the figures are sane. */
     reconfigure(STORE_ALLKEYS_LRU, 0);
     support_put(store, 0, "k", "v", 0, START_MS);
     const struct entry *entry = support_find(store, 0, "k", START_MS);

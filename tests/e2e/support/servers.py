@@ -67,6 +67,7 @@ class Server:
         self.address = None
         self.nofile = None
         self.stopped = False
+        self.leaving = False
 
     def spawn(self, argv, env=None):
         with open(self.log_path, "ab") as log:
@@ -108,6 +109,7 @@ class Server:
             return False
 
     def signal(self, number):
+        self.leaving = self.leaving or number in (signal.SIGTERM, signal.SIGINT)
         os.kill(self.pid, number)
 
     def forget(self):
@@ -233,7 +235,7 @@ class Larder(Server):
 
     def start(self):
         """Starts it and waits until it answers; with an upstream, until that link is up."""
-        self.stopped = False
+        self.stopped = self.leaving = False
         if not larder_path().is_file():
             raise Failure(f"no larder at {larder_path()}: build it, or set LARDER")
         for attempt in range(5):
@@ -264,8 +266,9 @@ class Larder(Server):
         return [l for l in self.log(since).splitlines() if COMPLAINTS.search(l)]
 
     def stop(self):
-        """SIGTERM; Failure unless it leaves in time, with 0 and a clean log."""
-        died = None if self.alive() else self.process.returncode
+        """SIGTERM, or the signal that it has had; Failure unless it leaves in time, with 0 and a
+        clean log."""
+        died = None if self.alive() or self.leaving else self.process.returncode
         self.stopped = True
         status = self.end()
         text = self.log()
