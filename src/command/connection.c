@@ -7,6 +7,7 @@
 #include "command/families.h"
 #include "command/info.h"
 #include "command/subcommand.h"
+#include "core/transaction.h"
 
 #include <limits.h>
 
@@ -38,6 +39,8 @@ static bool has_password(const struct larder *larder)
 
 static void reset(struct call *call)
 {
+    transaction_destroy(call->client->multi);
+    call->client->multi = NULL;
     struct client *client = call->client;
     client->db = call->larder->first_db;
     client->authenticated = !has_password(call->larder);
@@ -191,10 +194,10 @@ const struct command connection_commands[] = {
     {ROW("echo", echo), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Answers the message", .args = "message"},
     {ROW("quit", quit), .arity = -1,
-     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "1.0.0",
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED, .since = "1.0.0",
      .summary = "Closes the connection after the replies that are due"},
     {ROW("reset", reset), .arity = 1,
-     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT, .since = "6.2.0",
+     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED, .since = "6.2.0",
      .summary = "Makes the connection as it was when it was new"},
     {ROW("select", select_db), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Changes the database of the connection", .args = "index"},

@@ -17,6 +17,7 @@ extern const struct command refused_commands[];
 extern const struct command server_commands[];
 extern const struct command slowlog_commands[];
 extern const struct command string_commands[];
+extern const struct command transaction_commands[];
 extern const struct command upstream_commands[];
 
 /* Adds every family to the table. */

@@ -145,9 +145,6 @@ static const struct command cluster_subs[] = {
     }
 
 const struct command refused_commands[] = {
-    STATEFUL("multi", 1, "transactions", "1.2.0", "Begins a transaction", NULL),
-    STATEFUL("exec", 1, "transactions", "1.2.0", "Runs a transaction", NULL),
-    STATEFUL("discard", 1, "transactions", "2.0.0", "Drops a transaction", NULL),
     STATEFUL("watch", -2, "transactions", "2.2.0", "Makes a transaction depend on keys",
              "key [key ...]"),
     STATEFUL("unwatch", 1, "transactions", "2.2.0", "Forgets watched keys", NULL),

@@ -1,5 +1,6 @@
 /* Clients: accepting, ending, limits; see client.h. What they say is read in client_input.c, what they hear is in slot.c. */
 #include "core/larder.h"
+#include "core/transaction.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -71,6 +72,7 @@ static void free_client(void *ptr)
 {
     struct client *client = ptr;
     request_parser_deinit(&client->parser);
+    transaction_destroy(client->multi);
     mem_free(client->name);
     mem_free(client->lib_name);
     mem_free(client->lib_version);

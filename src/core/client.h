@@ -22,6 +22,7 @@
 struct larder;
 struct client;
 struct command;
+struct transaction;
 
 struct reply_slot {
     TAILQ_ENTRY(reply_slot) link;
@@ -32,6 +33,7 @@ struct reply_slot {
     enum translate_rule rule;
     bool done;
     bool is_script;        /* counted in client->n_scripts */
+    bool is_blocking;      /* counted in client->n_blocking */
     bool muted;            /* CLIENT REPLY OFF or SKIP */
 };
 
@@ -49,9 +51,11 @@ struct client {
     struct request_parser parser;
     struct reply_slots slots;
     size_t n_slots;                  /* waiting ones and those behind them */
+    size_t n_blocking;               /* commands in flight that the next one must wait for */
     size_t n_scripts;                /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
     size_t reply_start;              /* length of the buffer at client_begin_reply */
     size_t slot_bytes;               /* of finished replies that wait for those before them */
+    struct transaction *multi;       /* owned; commands queued since MULTI, NULL: none open */
     const struct command *last_command;
     const struct command *cached_command; /* the row of cached_name; NULL after the table changed */
     size_t cached_name_len;
@@ -112,11 +116,24 @@ struct reply_slot *client_defer(struct client *client) __attribute__((returns_no
 /* A writer for the slot's reply, to be used between here and slot_finish in the same turn. */
 struct reply slot_begin(struct reply_slot *slot);
 
+/* Says that the slot's command may write keys that larder doesn't know: until it is finished, its client's reads go to L2. */
+void client_note_script(struct reply_slot *slot);
+
+/* Says that the client's next command must wait until the slot is finished. */
+void client_block(struct reply_slot *slot);
+
 /* Ends the slot: the reply is what was written since slot_begin. Frees the slot or leaves it to the client. */
 void slot_finish(struct reply_slot *slot, const struct reply *reply);
 
 /* Ends the slot with a serialised RESP3 reply, translated by slot->rule for a RESP2 client. */
 void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3);
+
+/* A writer for what comes unasked (messages, invalidations, MONITOR lines): between two replies in RESP3, behind those that wait in
+ * RESP2, where a client that gets such things has no others. Not from inside the handler of one of the client's own commands. */
+struct reply client_begin_push(struct client *client);
+
+/* Ends it, as client_end_reply. */
+void client_end_push(struct client *client, const struct reply *reply);
 
 /* A writer for a reply that is given at once: conn.out, or a done slot behind those that wait, or nowhere (CLIENT REPLY). */
 struct reply client_begin_reply(struct client *client);

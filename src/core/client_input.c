@@ -22,6 +22,8 @@ void client_go_on(struct client *client);
 static bool must_wait(const struct client *client)
 {
     const struct larder *larder = client->larder;
+    if (client->n_blocking > 0)
+        return true;
     if (client->n_slots >= (size_t)larder->config.client_max_inflight)
         return true;
     if (conn_pending_output(&client->conn) + client->slot_bytes >= OUTPUT_PAUSE_BYTES)

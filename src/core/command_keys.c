@@ -134,3 +134,13 @@ void command_keys_deinit(struct command_keys *keys)
     keys->items = keys->small;
     keys->n = 0;
 }
+
+bool command_may_write(const struct command *command)
+{
+    if (command->flags & COMMAND_WRITE)
+        return true;
+    for (unsigned i = 0; i < command->n_specs; i++)
+        if (command->specs[i].writes)
+            return true;
+    return false;
+}

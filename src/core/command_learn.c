@@ -215,21 +215,13 @@ struct learned {
 
 static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs, bool is_sub);
 
-static bool writes_keys(const struct command *row)
-{
-    for (unsigned i = 0; i < row->n_specs; i++)
-        if (row->specs[i].writes)
-            return true;
-    return false;
-}
-
 /* Completes the flags, and chooses who serves the command. Scripts are not flagged as writes, but their keys are; PFCOUNT writes a
  * key that it only seems to read. */
 static command_fn *choose(const struct learner *learner, struct command *row, unsigned flags)
 {
     row->flags = flags | COMMAND_LEARNED;
-    if (!writes_keys(row))
-        return flags & COMMAND_WRITE ? learner->write_fn : learner->read_fn;
+    if (!command_may_write(row))
+        return learner->read_fn;
     if ((flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY))
         row->flags |= COMMAND_SCRIPT;
     return learner->write_fn;

@@ -49,6 +49,8 @@ enum command_flag {
     COMMAND_WRITES_ALL = 1 << 15, /* writes every key of every database (FLUSHALL, SWAPDB) */
     COMMAND_SCRIPT = 1 << 16,     /* may write keys that it does not name; see call_write */
     COMMAND_CACHED = 1 << 17,     /* a read that L1 may answer */
+    COMMAND_NOT_QUEUED = 1 << 18, /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
+    COMMAND_NO_MULTI = 1 << 19,   /* refused inside MULTI */
 };
 
 /* Where keys are, as Redis 7.0's key specifications. */
@@ -119,6 +121,9 @@ static inline bool command_arity_ok(const struct command *command, size_t argc)
 {
     return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;
 }
+
+/* True when the command may change keys: it is flagged as a write, or a key specification of its says so (scripts, PFCOUNT). */
+bool command_may_write(const struct command *command);
 
 /* Collects the keys of a call. */
 struct command_keys {

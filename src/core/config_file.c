@@ -142,12 +142,8 @@ static bool load(struct loader *loader, const char *path, const char *prefix, ch
     if (fd >= 0 && !is_stdin)
         close(fd);
     if (status < 0) {
-        struct buf shown;
-        buf_init(&shown);
-        config_format_shown(bytes_of_str(name), &shown);
-        snprintf(err, size, "%scan't read %.*s: %s", prefix, (int)shown.len, shown.data,
-                 strerror(-status));
-        buf_deinit(&shown);
+        /* The whole path, however long: its end is what tells files apart. */
+        snprintf(err, size, "%scan't read %s: %s", prefix, name, strerror(-status));
     } else {
         loader->depth++;
         good = config_file_parse(loader->config, buf_bytes(&text), name, include_files, loader, err,

@@ -1,6 +1,7 @@
 /* From a parsed request to its handler: checks in the order of Redis 7.0's processCommand, counting, timing; and the two ways
  * in which a handler sends its command on to L2. */
 #include "core/larder.h"
+#include "core/transaction.h"
 
 #include "base/log.h"
 
@@ -102,11 +103,67 @@ void call_write(struct call *call)
     if (call->command->flags & COMMAND_SCRIPT) {
         /* What a script writes beyond its keys comes as a push behind its reply. Until then, this client's reads go to L2, behind
          * the script, so that they see what it wrote. */
-        slot->is_script = true;
-        call->client->n_scripts++;
+        client_note_script(slot);
     }
     tier_write(call->larder->tier, call->client->db, call->raw, scope, keys.items, keys.n, on_reply, slot);
     command_keys_deinit(&keys);
+}
+
+/* Queueing */
+
+/* True for what larder answers outside MULTI, and L2 inside: because larder's answer would come later, or because it steers L2. */
+static bool is_sent_in_multi(struct bytes name)
+{
+    return bytes_is(name, "select") || bytes_is(name, "info") || bytes_is(name, "command");
+}
+
+static bool is_larders_own(const struct command *command)
+{
+    return command->group != NULL && strcmp(command->group, "larder") == 0;
+}
+
+void call_queue(struct call *call)
+{
+    struct transaction *multi = call->client->multi;
+    unsigned flags = call->command->flags;
+    bool is_local = (flags & COMMAND_LOCAL) && !is_sent_in_multi(call->argv[0]);
+    if ((flags & (COMMAND_NO_MULTI | COMMAND_STATEFUL)) || is_larders_own(call->command)) {
+        char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
+        multi->is_dirty = true;
+        reply_error(&call->reply, "ERR '%s' is not possible inside MULTI through larder", full_name(call, name, sizeof(name)));
+    } else if (multi->raw.len + call->raw.len > (size_t)call->larder->config.client_query_buffer_limit_bytes) {
+        client_close(call->client, "query buffer limit, by queued commands");
+    } else if (!transaction_add(multi, call, is_local)) {
+        reply_error(&call->reply, "ERR larder has no memory to queue this command");
+    } else {
+        reply_status(&call->reply, "QUEUED");
+    }
+}
+
+void larder_execute_queued(struct larder *larder, struct client *client, const struct command *command, struct bytes raw,
+                           struct reply *reply)
+{
+    struct request_parser parser;
+    struct request_args args = {0};
+    struct request_limits limits = {SIZE_MAX / 2, false};
+    struct request request;
+    size_t consumed;
+    size_t start = reply->out->len;
+    request_parser_init(&parser);
+    if (request_parse(&parser, &limits, raw.ptr, raw.len, &args, &request, &consumed) == REQUEST_OK) {
+        struct call call = {.larder = larder, .client = client, .command = command, .argv = request_argv(&request),
+                            .argc = request.argc, .raw = raw, .reply = *reply};
+        command_fn *fn = larder->link != NULL || (command->flags & COMMAND_LOCAL) ? command->fn : command->alone;
+        fn(&call);
+        command->stats->calls++;
+        reply->failed |= call.reply.failed;
+        if (reply->out->len > start && reply->out->data[start] == '-')
+            larder_count_error(larder, bytes_of(reply->out->data + start, reply->out->len - start));
+    } else {
+        reply_error(reply, "ERR larder has no memory for this command");
+    }
+    request_parser_deinit(&parser);
+    request_args_deinit(&args);
 }
 
 /* Commands that the table doesn't know */
@@ -191,7 +248,7 @@ static command_fn *check(struct call *call)
     struct larder *larder = call->larder;
     const struct command *command = call->command;
     if (command == NULL) {
-        if (larder->link != NULL && call->client->authenticated)
+        if (larder->link != NULL && call->client->authenticated && call->client->multi == NULL)
             return call_unknown;
         unknown_command(call);
         return NULL;
@@ -215,6 +272,8 @@ static command_fn *check(struct call *call)
         reply_error(&call->reply, "ERR '%s' %s", full_name(call, name, sizeof(name)), why);
         return NULL;
     }
+    if (call->client->multi != NULL && !(command->flags & COMMAND_NOT_QUEUED))
+        return call_queue;
     return (command->flags & COMMAND_CACHED) && call->client->n_scripts > 0 ? call_pass : fn;
 }
 
@@ -284,6 +343,8 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
     command_fn *fn = check(&call);
     if (fn != NULL)
         fn(&call);
+    else if (client->multi != NULL)
+        client->multi->is_dirty = true;
     /* The connection may be gone now; the client's memory is there until the end of the turn. */
     bool failed = !call.deferred && !client->conn.closed && call.reply.out->len > start && call.reply.out->data[start] == '-';
     if (failed)

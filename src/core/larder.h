@@ -93,6 +93,13 @@ void larder_on_upstream_up(void *ctx);
 void call_pass(struct call *call);
 void call_write(struct call *call);
 
+/* Queues a call's command in its client's transaction, or says why not. */
+void call_queue(struct call *call);
+
+/* Executes a queued command that larder answers itself: `raw` is its RESP array; its reply goes to `reply`. */
+void larder_execute_queued(struct larder *larder, struct client *client, const struct command *command, struct bytes raw,
+                           struct reply *reply);
+
 /* Opens the slot of a call that is answered later. */
 struct reply_slot *call_defer(struct call *call) __attribute__((returns_nonnull));
 

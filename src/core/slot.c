@@ -42,6 +42,18 @@ static struct buf *nowhere(struct larder *larder)
     return &larder->discard;
 }
 
+void client_note_script(struct reply_slot *slot)
+{
+    slot->is_script = true;
+    slot->client->n_scripts++;
+}
+
+void client_block(struct reply_slot *slot)
+{
+    slot->is_blocking = true;
+    slot->client->n_blocking++;
+}
+
 struct reply slot_begin(struct reply_slot *slot)
 {
     struct client *client = slot->client;
@@ -99,6 +111,7 @@ void slot_finish(struct reply_slot *slot, const struct reply *reply)
     }
     struct reply state = *reply;
     client->n_scripts -= slot->is_script;
+    client->n_blocking -= slot->is_blocking;
     slot->done = true;
     client->slot_bytes += slot->data.len;
     release_slots(client, &state);
@@ -152,4 +165,21 @@ void client_end_reply(struct client *client, const struct reply *reply)
     }
     if (client->conn.out.len > 0)
         conn_mark_dirty(&client->conn);
+}
+
+struct reply client_begin_push(struct client *client)
+{
+    if (client->proto != 3)
+        return client_begin_reply(client);
+    return (struct reply){.out = &client->conn.out, .proto = 3};
+}
+
+void client_end_push(struct client *client, const struct reply *reply)
+{
+    if (client->conn.closed)
+        return;
+    if (reply->out == &client->conn.out)
+        after_output(client, reply);
+    else
+        client_end_reply(client, reply);
 }

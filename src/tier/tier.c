@@ -57,7 +57,7 @@ static void on_link_down(void *ctx)
     LOG(LOG_NOTICE, "Dropped %zu entries of L1: their invalidations can't arrive any more", n);
 }
 
-static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up, on_link_down};
+static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up, on_link_down, NULL};
 
 /* Life cycle */
 

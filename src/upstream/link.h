@@ -1,14 +1,16 @@
-/* A multiplexed link to one Redis (L2): everybody's commands go down it in order, replies and invalidations come up it in
- * the server's own order.
+/* A multiplexed link to one Redis (L2): everybody's commands go down it in order, replies and
+ * invalidations come up it in the server's own order.
  *
  *     DOWN --back-off over--> CONNECTING --connected--> HANDSHAKE --all answered--> READY --lost, silent, garbage--> DOWN
  *
- * Operations that are given while the link is on its way up wait in a backlog with their deadlines; while it is DOWN they
- * fail at once. Every operation's callback runs exactly once and never inside the call that gave it. A reply whose deadline
- * passed is read and dropped, so that the stream stays aligned.
+ * Operations that are given while the link is on its way up wait in a backlog with their deadlines;
+ * while it is DOWN they fail at once. Every operation's callback runs exactly once and never inside
+ * the call that gave it. A reply whose deadline passed is read and dropped, so that the stream
+ * stays aligned.
  *
- * Uses hiredis's non-blocking context and its reader with constructors of our own, which write each reply as RESP3 bytes;
- * doc/design.md says why not hiredis's asynchronous API. Knows nothing of L1: it reports invalidations and its own loss. */
+ * Uses hiredis's non-blocking context and its reader with constructors of our own, which write each
+ * reply as RESP3 bytes; doc/design.md says why not hiredis's asynchronous API. Knows nothing of L1:
+ * it reports invalidations and its own loss. */
 #ifndef LARDER_UPSTREAM_LINK_H
 #define LARDER_UPSTREAM_LINK_H
 
@@ -18,10 +20,10 @@
 
 /* What became of an operation. */
 enum link_outcome {
-    LINK_REPLY,   /* `reply` is L2's own, as RESP3 bytes (an error reply of L2 included) */
-    LINK_FAILED,  /* `reply` is an error reply of larder ("-UPSTREAM ..."); the command may or may not have run */
+    LINK_REPLY, /* `reply` is L2's own, as RESP3 bytes (an error reply of L2 included) */
+    LINK_FAILED, /* `reply` is an error reply of larder ("-UPSTREAM ..."); the command may or may not have run */
     LINK_REFUSED, /* the same; the command certainly did not reach L2 */
-    LINK_LATE,    /* only for operations that asked for it: the reply came after the deadline and LINK_FAILED */
+    LINK_LATE, /* only for operations that asked for it: the reply came after the deadline and LINK_FAILED */
 };
 
 /* `reply` is borrowed for the call and is whole lines. */
@@ -34,22 +36,28 @@ struct link_handlers {
     void (*on_invalidate_all)(void *ctx);
     /* The link is READY. Replies to COMMAND and the number of databases are at hand in the link. */
     void (*on_up)(void *ctx);
-    /* The link was READY and is lost: nothing that it tracked can be trusted. */
+    /* The link was READY and is lost: nothing that it tracked can be trusted. Of a link with
+     * `once`: it is down for good. */
     void (*on_down)(void *ctx);
+    /* Any other push, whole, such as a message of a subscription; NULL: nobody wants them. Borrowed
+     * for the call. */
+    void (*on_push)(void *ctx, struct bytes push);
 };
 
 struct link_options {
-    struct address address;  /* taken */
-    char *username;          /* owned; NULL: as in address, else "default" */
-    char *password;          /* owned; NULL: as in address */
-    bool tracking;           /* CLIENT TRACKING ON */
-    int64_t timeout_ms;      /* of an operation */
+    struct address address;     /* taken */
+    char *username;             /* owned; NULL: as in address, else "default" */
+    char *password;             /* owned; NULL: as in address */
+    bool tracking;              /* CLIENT TRACKING ON */
+    bool plain;                 /* only logs in: for links beside the main one */
+    bool once;                  /* never connects a second time */
+    int64_t timeout_ms;         /* of an operation */
     int64_t connect_timeout_ms; /* to READY */
     int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
     int64_t backoff_min_ms;
     int64_t backoff_max_ms;
-    size_t max_inflight;     /* operations not yet answered */
-    size_t max_reply_bytes;  /* of one reply */
+    size_t max_inflight;    /* operations not yet answered */
+    size_t max_reply_bytes; /* of one reply */
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_READY };
@@ -57,30 +65,32 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_READY };
 /* For INFO, UPSTREAM LIST and CACHE STATS L2; counters since link_reset_counters. */
 struct link_figures {
     enum link_state state;
-    bool tracking;             /* in force on the link */
-    int64_t state_since_ms;    /* monotonic */
-    char last_error[160];      /* why it went down last; never a secret */
+    bool tracking;          /* in force on the link */
+    int64_t state_since_ms; /* monotonic */
+    char last_error[160];   /* why it went down last; never a secret */
     size_t inflight;
-    uint64_t epoch;            /* how often it came up */
+    uint64_t epoch; /* how often it came up */
     uint64_t commands;
     uint64_t replies;
-    uint64_t errors;           /* error replies of L2 */
+    uint64_t errors; /* error replies of L2 */
     uint64_t timeouts;
-    uint64_t failures;         /* operations that failed otherwise */
+    uint64_t failures; /* operations that failed otherwise */
     uint64_t connects_failed;
-    uint64_t invalidations;    /* keys */
+    uint64_t invalidations; /* keys */
     uint64_t invalidations_all;
     uint64_t bytes_out;
     uint64_t bytes_in;
-    uint64_t reads;            /* system calls */
+    uint64_t reads; /* system calls */
     uint64_t writes;
-    int64_t rtt_us;            /* smoothed time from sending to reply (EWMA, 1/8) */
+    int64_t rtt_us; /* smoothed time from sending to reply (EWMA, 1/8) */
 };
 
 struct link;
 
-/* Creates a link, DOWN, and starts to connect in the next turn. `handlers` and `ctx` are borrowed. Returns owned. */
-struct link *link_create(struct loop *loop, struct link_options *options, const struct link_handlers *handlers, void *ctx)
+/* Creates a link, DOWN, and starts to connect in the next turn. `handlers` and `ctx` are borrowed.
+ * Returns owned. */
+struct link *link_create(struct loop *loop, struct link_options *options,
+                         const struct link_handlers *handlers, void *ctx)
     __attribute__((returns_nonnull));
 
 /* Fails what is in flight (callbacks run inside, before it returns) and frees the link. */
@@ -89,12 +99,31 @@ void link_destroy(struct link *link);
 /* The before-sleep hook: writes what was given in this turn (ctx is the link). */
 void link_flush(struct loop *loop, void *ctx);
 
-/* Gives one command, already serialised as a RESP array, for database `db`; `fn(ctx)` gets its reply. `raw` is copied. */
+/* Gives one command, already serialised as a RESP array, for database `db`; `fn(ctx)` gets its
+ * reply. `raw` is copied. */
 void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
 
-/* As link_send for an operation that must also hear of the reply that comes after its deadline (LINK_LATE, a second call):
- * for writes, whose effect on L1 must be undone whenever it happens. When the link is lost first, the LINK_LATE call comes then. */
-void link_send_write(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
+/* As link_send without a deadline, for a command that blocks at L2. Only on a link that carries
+ * nothing else meanwhile: it is not pinged until the reply is there. */
+void link_send_unbounded(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn,
+                         void *ctx);
+
+/* Gives a command that is answered by pushes only (SUBSCRIBE in RESP3). Returns false, with nothing
+ * sent, when the link isn't READY. */
+bool link_send_silent(struct link *link, struct bytes raw);
+
+/* The link's own client id at L2, 0 when it is not READY. */
+int64_t link_get_client_id(const struct link *link);
+
+/* Says that what was sent last may have changed the database: it is selected again before the next
+ * command. */
+void link_forget_db(struct link *link);
+
+/* As link_send for an operation that must also hear of the reply that comes after its deadline
+ * (LINK_LATE, a second call): for writes, whose effect on L1 must be undone whenever it happens.
+ * When the link is lost first, the LINK_LATE call comes then. */
+void link_send_write(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn,
+                     void *ctx);
 
 static inline bool link_state_is_up(enum link_state state)
 {
@@ -106,14 +135,15 @@ enum link_state link_get_state(const struct link *link);
 /* True when the link can't take another operation now; readers of clients should pause. */
 bool link_is_full(const struct link *link);
 
-/* Takes the link down at the end of the turn: a reply has come that its command can't have, so replies and commands may be out of
- * step. May be called from a callback. */
+/* Takes the link down at the end of the turn: a reply has come that its command can't have, so
+ * replies and commands may be out of step. May be called from a callback. */
 void link_distrust(struct link *link, const char *why);
 
 void link_read_figures(const struct link *link, struct link_figures *figures);
 void link_reset_counters(struct link *link);
 
-/* L2's reply to COMMAND at the last handshake as RESP3 bytes, borrowed until the link changes state; empty before. */
+/* L2's reply to COMMAND at the last handshake as RESP3 bytes, borrowed until the link changes
+ * state; empty before. */
 struct bytes link_get_command_table(const struct link *link);
 
 /* L2's number of databases as far as it told, else 0; L2's version ("7.0.15") or "". */
@@ -123,8 +153,8 @@ const char *link_get_version(const struct link *link);
 /* "host:port", borrowed as the link. */
 const char *link_get_name(const struct link *link);
 
-/* Takes over the options but the address, which stays as it is. Times and limits count from now, tracking for what is sent from now
- * on, user name and password (taken) from the next login. */
+/* Takes over the options but the address, which stays as it is. Times and limits count from now,
+ * tracking for what is sent from now on, user name and password (taken) from the next login. */
 void link_configure(struct link *link, struct link_options *options);
 
 #endif

@@ -3,10 +3,10 @@
  *     HELLO 3 [AUTH user password] SETNAME larder     RESP3, login, L2's version
  *     CLIENT SETINFO LIB-NAME larder                  unknown before Redis 7.2: any answer is fine
  *     CLIENT TRACKING ON                              refused: entries live by their TTL only
- *     CONFIG GET databases                            may be forbidden: the configured number stands
+ *     CONFIG GET databases                            forbidden: the configured number stands
  *     COMMAND                                         names, flags, arity and keys of all commands
  *
- * An L2 that knows no HELLO 3 is spoken to in RESP2, without tracking. */
+ * An L2 that knows no HELLO 3 is told the same again in RESP2, without tracking. */
 #include "upstream/link_internal.h"
 
 #include "base/log.h"
@@ -68,19 +68,46 @@ static bool say_login(struct link *link)
     return say(link, STEP_IGNORE, setname, 3);
 }
 
-bool link_handshake_start(struct link *link)
+/* Says everything, in RESP3 or RESP2 as use_resp2 tells. */
+static bool say_all(struct link *link)
 {
-    struct bytes setinfo[] = {BYTES("CLIENT"), BYTES("SETINFO"), BYTES("LIB-NAME"), BYTES("larder")};
+    struct bytes setinfo[] = {BYTES("CLIENT"), BYTES("SETINFO"), BYTES("LIB-NAME"),
+                              BYTES("larder")};
     struct bytes tracking[] = {BYTES("CLIENT"), BYTES("TRACKING"), BYTES("ON")};
     struct bytes databases[] = {BYTES("CONFIG"), BYTES("GET"), BYTES("databases")};
     struct bytes command[] = {BYTES("COMMAND")};
+    bool want_tracking = link->options.tracking && !link->use_resp2;
+    if (link->options.plain)
+        return say_login(link);
+    return say_login(link) && say(link, STEP_IGNORE, setinfo, 4) &&
+           (!want_tracking || say(link, STEP_TRACKING, tracking, 3)) &&
+           say(link, STEP_DATABASES, databases, 3) && say(link, STEP_COMMAND, command, 1);
+}
+
+bool link_handshake_start(struct link *link)
+{
     link->n_steps = 0;
     link->step = 0;
+    link->use_resp2 = false;
     link->figures.tracking = false;
-    bool want_tracking = link->options.tracking && !link->use_resp2;
-    return say_login(link) && say(link, STEP_IGNORE, setinfo, 4) &&
-           (!want_tracking || say(link, STEP_TRACKING, tracking, 3)) && say(link, STEP_DATABASES, databases, 3) &&
-           say(link, STEP_COMMAND, command, 1);
+    return say_all(link);
+}
+
+/* Starts again in RESP2; what was said behind HELLO is still going to be answered. */
+static bool fall_back(struct link *link)
+{
+    LOG(LOG_WARNING,
+        "Upstream %s knows no RESP3: going on in RESP2 without tracking, entries live by their TTL "
+        "only",
+        link->name);
+    link->use_resp2 = true;
+    for (unsigned i = link->step; i < link->n_steps; i++)
+        link->steps[i] = STEP_IGNORE;
+    if (!say_all(link)) {
+        link_set_error(link, "out of memory");
+        return false;
+    }
+    return true;
 }
 
 /* The error text of a "-..." reply, without the line end. */
@@ -89,25 +116,33 @@ static struct bytes error_text(const struct link *link)
     return bytes_of(link->reply.data + 1, link->reply.len - 3);
 }
 
-/* Finds "version" in HELLO's map. */
-static void read_version(struct link *link)
+static void keep_version(struct link *link, struct bytes text)
+{
+    if (text.len >= sizeof(link->version))
+        return;
+    memcpy(link->version, text.ptr, text.len);
+    link->version[text.len] = '\0';
+}
+
+/* Finds "version" and "id" in HELLO's map. */
+static void read_hello(struct link *link)
 {
     struct walk walk = walk_over(link->reply.data, link->reply.len);
-    struct walk_item item;
-    if (walk_next(&walk, &item) != WALK_OK)
+    struct walk_item name;
+    struct walk_item value;
+    if (walk_next(&walk, &name) != WALK_OK)
         return;
-    for (size_t pairs = item.n_items / 2; pairs > 0; pairs--) {
-        if (walk_value(&walk, &item, LINK_DEPTH_MAX) != WALK_OK)
+    for (size_t pairs = name.n_items / 2; pairs > 0; pairs--) {
+        struct walk before_value;
+        if (walk_value(&walk, &name, LINK_DEPTH_MAX) != WALK_OK)
             return;
-        if (item.type == WALK_BULK && bytes_is(item.text, "version")) {
-            if (walk_value(&walk, &item, LINK_DEPTH_MAX) == WALK_OK && item.text.len < sizeof(link->version)) {
-                memcpy(link->version, item.text.ptr, item.text.len);
-                link->version[item.text.len] = '\0';
-            }
+        before_value = walk;
+        if (walk_skip(&walk, 1, LINK_DEPTH_MAX) != WALK_OK || walk_value(&before_value, &value, LINK_DEPTH_MAX) != WALK_OK)
             return;
-        }
-        if (walk_skip(&walk, 1, LINK_DEPTH_MAX) != WALK_OK)
-            return;
+        if (bytes_is(name.text, "version") && value.type == WALK_BULK)
+            keep_version(link, value.text);
+        else if (bytes_is(name.text, "id") && value.type == WALK_INTEGER)
+            bytes_parse_i64(value.text, &link->client_id);
     }
 }
 
@@ -117,31 +152,46 @@ static void read_databases(struct link *link)
     struct walk walk = walk_over(link->reply.data, link->reply.len);
     struct walk_item item;
     int64_t n;
-    if (walk_next(&walk, &item) == WALK_OK && item.n_items == 2 && walk_next(&walk, &item) == WALK_OK &&
-        walk_next(&walk, &item) == WALK_OK && bytes_parse_range(item.text, 1, 65535, &n))
+    if (walk_next(&walk, &item) == WALK_OK && item.n_items == 2 &&
+        walk_next(&walk, &item) == WALK_OK && walk_next(&walk, &item) == WALK_OK &&
+        bytes_parse_range(item.text, 1, 65535, &n))
         link->databases = (unsigned)n;
 }
 
 /* True when trying again soon with the same credentials is pointless; LOADING and the like pass. */
 static bool is_refusal(struct bytes error)
 {
-    return bytes_starts_with(error, BYTES("WRONGPASS")) || bytes_starts_with(error, BYTES("NOAUTH")) ||
-           bytes_starts_with(error, BYTES("NOPERM")) || bytes_starts_with(error, BYTES("ERR invalid password")) ||
-           bytes_starts_with(error, BYTES("ERR AUTH")) || bytes_starts_with(error, BYTES("ERR Client sent AUTH"));
+    return bytes_starts_with(error, BYTES("WRONGPASS")) ||
+           bytes_starts_with(error, BYTES("NOAUTH")) || bytes_starts_with(error, BYTES("NOPERM")) ||
+           bytes_starts_with(error, BYTES("ERR invalid password")) ||
+           bytes_starts_with(error, BYTES("ERR AUTH")) ||
+           bytes_starts_with(error, BYTES("ERR Client sent AUTH"));
 }
 
-static bool login_failed(struct link *link)
+/* What of an error may be shown: L2 may repeat the arguments of a command that it does not know,
+ * cut short, and the password with them. Then it is only the code. */
+static struct bytes without_secret(const struct link *link, struct bytes error)
+{
+    const char *secret = password(link);
+    size_t len = error.len > 100 ? 100 : error.len;
+    size_t telling = secret != NULL ? strnlen(secret, 8) : 0;
+    if (telling > 0 && memmem(error.ptr, error.len, secret, telling) != NULL) {
+        const char *blank = memchr(error.ptr, ' ', len);
+        len = blank != NULL ? (size_t)(blank - error.ptr) : 0;
+    }
+    return bytes_of(error.ptr, len);
+}
+
+/* Takes an error as the answer to HELLO or AUTH. */
+static bool login_failed(struct link *link, enum handshake_step step)
 {
     struct bytes text = error_text(link);
-    bool no_hello = bytes_starts_with(text, BYTES("NOPROTO")) || bytes_starts_with(text, BYTES("ERR unknown command"));
-    if (no_hello && !link->use_resp2) {
-        link->use_resp2 = true;
-        link->backoff_ms = 0;
-        LOG(LOG_WARNING, "Upstream %s knows no RESP3: going on in RESP2 without tracking, entries live by their TTL only",
-            link->name);
-    }
+    if (step == STEP_HELLO && (bytes_starts_with(text, BYTES("NOPROTO")) ||
+                               bytes_starts_with(text, BYTES("ERR unknown command"))))
+        return fall_back(link);
     link->login_refused = is_refusal(text);
-    link_set_error(link, "login: %.*s", (int)(text.len > 100 ? 100 : text.len), text.ptr);
+    text = without_secret(link, text);
+    link_set_error(link, "login: %.*s", (int)text.len, text.ptr);
     return false;
 }
 
@@ -153,16 +203,17 @@ bool link_handshake_reply(struct link *link)
     case STEP_HELLO:
     case STEP_AUTH:
         if (is_error)
-            return login_failed(link);
+            return login_failed(link, step);
         if (step == STEP_HELLO)
-            read_version(link);
+            read_hello(link);
         break;
     case STEP_TRACKING:
         link->figures.tracking = !is_error;
         if (is_error) {
             struct bytes text = error_text(link);
-            LOG(LOG_WARNING, "Upstream %s refuses CLIENT TRACKING (%.*s): entries live by their TTL only", link->name,
-                (int)(text.len > 100 ? 100 : text.len), text.ptr);
+            LOG(LOG_WARNING,
+                "Upstream %s refuses CLIENT TRACKING (%.*s): entries live by their TTL only",
+                link->name, (int)(text.len > 100 ? 100 : text.len), text.ptr);
         }
         break;
     case STEP_DATABASES:
@@ -177,8 +228,7 @@ bool link_handshake_reply(struct link *link)
         }
         break;
     case STEP_IGNORE:
-    case STEP_END:
-        break;
+    case STEP_END: break;
     }
     return true;
 }

@@ -1,8 +1,11 @@
 /* What the files of the link share; nobody else includes this.
  *
- *     link.c            states, connecting, reading and writing, deadlines, loss
- *     link_ops.c        the queue of operations
+ *     link.c            giving commands, life cycle, looking in
+ *     link_connect.c    connecting, coming up, going down
  *     link_handshake.c  what is said first, and what the answers mean
+ *     link_io.c         reading and writing
+ *     link_ops.c        the queue of operations, and how they fail
+ *     link_time.c       deadlines and pings
  *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
 #ifndef LARDER_UPSTREAM_LINK_INTERNAL_H
 #define LARDER_UPSTREAM_LINK_INTERNAL_H
@@ -18,6 +21,7 @@
 enum link_op_flag {
     OP_WRITE = 1,     /* wants LINK_LATE */
     OP_ABANDONED = 2, /* its deadline passed; the reply is dropped */
+    OP_UNBOUNDED = 8, /* has no deadline */
     OP_INTERNAL = 4,  /* SELECT or PING of the link itself */
 };
 
@@ -25,6 +29,7 @@ struct link_op {
     link_reply_fn *fn; /* NULL: nobody waits */
     void *ctx;
     int64_t sent_us;
+    uint64_t end; /* bytes of all commands up to this one's end, since the last loss */
     unsigned flags;
 };
 
@@ -34,7 +39,7 @@ struct link_ops {
     size_t cap;           /* a power of two, or 0 */
     size_t head;
     size_t n;
-    size_t n_abandoned;   /* from the head on, how many were abandoned */
+    size_t n_abandoned; /* from the head on, how many were abandoned */
 };
 
 /* An operation that failed at once and whose callback comes at the end of the turn. */
@@ -43,8 +48,17 @@ struct link_reject {
     void *ctx;
 };
 
-enum handshake_step { STEP_HELLO, STEP_AUTH, STEP_IGNORE, STEP_TRACKING, STEP_DATABASES, STEP_COMMAND, STEP_END };
-#define HANDSHAKE_STEPS_MAX 8
+enum handshake_step {
+    STEP_HELLO,
+    STEP_AUTH,
+    STEP_IGNORE,
+    STEP_TRACKING,
+    STEP_DATABASES,
+    STEP_COMMAND,
+    STEP_END
+};
+/* Said in RESP3, and once more in RESP2. */
+#define HANDSHAKE_STEPS_MAX 16
 
 struct link {
     struct loop *loop;
@@ -57,31 +71,34 @@ struct link {
     uint64_t resolve_token;    /* 0: no lookup under way */
     redisContext *redis;       /* owned; NULL while DOWN and while resolving */
     struct loop_watch watch;
-    struct timer retry;        /* end of the back-off */
-    struct timer tick;         /* deadlines, pings, the connect time-out */
+    struct timer retry; /* end of the back-off */
+    struct timer tick;  /* deadlines, pings, the connect time-out */
 
     struct link_ops ops;
-    struct buf backlog;        /* commands given while on the way up */
+    struct buf backlog;          /* commands given while on the way up */
+    uint64_t given;              /* bytes of commands since the last loss */
+    uint64_t written;            /* of these, what the socket has taken */
+    const char *refusal;         /* why a constructor refused a reply; static, NULL: it did not */
     struct link_reject *rejects; /* owned */
     size_t n_rejects, rejects_cap;
-    unsigned db;               /* selected when all commands given so far have run */
-    bool rejecting;            /* the last attempt failed: operations fail at once until READY */
-    bool broken;               /* to be taken down at the end of the turn */
+    unsigned db;    /* selected when all commands given so far have run */
+    bool rejecting; /* the last attempt failed: operations fail at once until READY */
+    bool broken;    /* to be taken down at the end of the turn */
     bool ping_sent;
-    bool login_refused;        /* by wrong credentials: retried slowly */
-    bool use_resp2;            /* this L2 knows no HELLO 3 */
+    bool login_refused; /* by wrong credentials: retried slowly */
+    bool use_resp2;     /* this L2 knows no HELLO 3 */
     int64_t last_read_ms;
-    int64_t attempt_until_ms;  /* connect time-out */
-    int64_t backoff_ms;        /* of the next attempt */
-    uint64_t jitter;           /* state of a small generator */
+    int64_t attempt_until_ms; /* connect time-out */
+    int64_t backoff_ms;       /* of the next attempt */
+    uint64_t jitter;          /* state of a small generator */
 
     enum handshake_step steps[HANDSHAKE_STEPS_MAX];
     unsigned n_steps, step;
 
-    struct buf reply;          /* the reply that is being read, as RESP3 bytes */
-    char *read_buffer;         /* owned */
+    struct buf reply; /* the reply that is being read, as RESP3 bytes */
     struct buf command_table;
     unsigned databases;
+    int64_t client_id;
     char version[32];
     struct link_figures figures;
 };
@@ -103,12 +120,53 @@ bool link_read_push(struct link *link);
 /* link_handshake.c */
 /* Appends the first commands to the output. Returns false when there is no memory. */
 bool link_handshake_start(struct link *link);
-/* Takes the answer to the current step (link->reply). Returns false when the link can't be used; why is in last_error. */
+/* Takes the answer to the current step (link->reply). Returns false when the link can't be used;
+ * why is in last_error. */
 bool link_handshake_reply(struct link *link);
 
-/* link.c */
-/* Appends an internal command without arguments from outside. Returns false when there is no memory. */
+/* Queues an operation and appends its command to the output, or to the backlog. Returns false when
+ * there is no memory: then nothing more may be sent. */
+bool link_put(struct link *link, struct bytes raw, struct link_op op);
+/* Fails all operations; why is in last_error. Callbacks run inside. */
+void link_fail_all(struct link *link, enum link_outcome outcome);
+/* Fails one operation, which never was in the queue, at the end of the turn. */
+void link_reject(struct link *link, link_reply_fn *fn, void *ctx);
+void link_run_rejects(struct link *link);
+
+/* link_connect.c */
+void link_close_socket(struct link *link);
+/* Ends the connection, or the attempt; last_error says why. */
+void link_take_down(struct link *link);
+/* All of the handshake is answered. */
+void link_come_up(struct link *link);
+void link_on_retry(struct timer *timer, void *ctx);
+
+/* link_io.c */
+/* Bytes read at once: larger than a turn's replies to 50 clients that pipeline 16 GETs of 64
+ * bytes. */
+#define LINK_READ_BYTES (128 * 1024)
+/* Memory that the reader and the reply keep when they are empty. */
+#define LINK_READER_KEEP (256 * 1024)
+/* Appends a command to the output. Returns false when there is no memory. */
 bool link_append(struct link *link, const char *raw, size_t len);
-void link_set_error(struct link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Read, and write, what the socket takes. Return false when the link must go down; why is in
+ * last_error. */
+bool link_read_some(struct link *link);
+bool link_write_some(struct link *link);
+
+/* link_time.c */
+/* Arms the tick for what comes first: the connect time-out, an operation's deadline, or the time
+ * for a ping. */
+void link_arm_tick(struct link *link);
+void link_on_tick(struct timer *timer, void *ctx);
+
+/* link.c */
+void link_set_error(struct link *link, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void link_set_state(struct link *link, enum link_state state);
+static inline int64_t link_now_ms(const struct link *link)
+{
+    return link->loop->clock.mono_ms;
+}
 
 #endif

@@ -1,8 +1,9 @@
-/* Constructors for hiredis's reader: each reply is written as RESP3 bytes into link->reply instead of a tree of objects, and
- * invalidations are read from there. Bounds what L2 may send: depth, and size in all.
+/* Constructors for hiredis's reader: each reply is written as RESP3 bytes into link->reply instead
+ * of a tree of objects, and invalidations are read from there. Bounds what L2 may send: depth, and
+ * size in all.
  *
- * hiredis frees nothing of ours: an "object" is the link itself, as a non-NULL token. Returning NULL makes the reader fail,
- * which takes the link down. */
+ * hiredis frees nothing of ours: an "object" is the link itself, as a non-NULL token. Returning
+ * NULL makes the reader fail, which takes the link down. */
 #include "upstream/link_internal.h"
 
 #include "resp/walk.h"
@@ -12,12 +13,26 @@
 /* Room for a type byte, a 64-bit number, and two line ends. */
 #define HEADER_MAX 32
 
+static void *refuse(struct link *link, const char *why)
+{
+    link->refusal = why;
+    return NULL;
+}
+
+/* Makes room for a line and `len` bytes. False: the reply would be too big, or there is no
+ * memory. */
+static bool make_room(struct link *link, size_t len)
+{
+    size_t max = link->options.max_reply_bytes;
+    if (link->reply.len > max || len > max - link->reply.len)
+        return refuse(link, "a reply above the limit") != NULL;
+    return buf_reserve(&link->reply, len + HEADER_MAX) || refuse(link, "out of memory") != NULL;
+}
+
 static void *put_header(struct link *link, char type, int64_t number, size_t payload)
 {
     struct buf *out = &link->reply;
-    if (out->len > link->options.max_reply_bytes || payload > link->options.max_reply_bytes - out->len)
-        return NULL;
-    if (!buf_reserve(out, payload + HEADER_MAX))
+    if (!make_room(link, payload))
         return NULL;
     out->data[out->len++] = type;
     out->len += bytes_format_i64(number, out->data + out->len);
@@ -28,7 +43,7 @@ static void *put_header(struct link *link, char type, int64_t number, size_t pay
 
 static void put_payload(struct buf *out, const char *str, size_t len)
 {
-    /* put_header made the room. */
+    /* make_room was called before. */
     if (len > 0)
         memcpy(out->data + out->len, str, len);
     memcpy(out->data + out->len + len, "\r\n", 2);
@@ -37,11 +52,10 @@ static void put_payload(struct buf *out, const char *str, size_t len)
 
 static void *put_line(struct link *link, char type, const char *str, size_t len)
 {
-    struct buf *out = &link->reply;
-    if (len > link->options.max_reply_bytes || !buf_reserve(out, len + HEADER_MAX))
+    if (!make_room(link, len))
         return NULL;
-    out->data[out->len++] = type;
-    put_payload(out, str, len);
+    link->reply.data[link->reply.len++] = type;
+    put_payload(&link->reply, str, len);
     return link;
 }
 
@@ -49,12 +63,9 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
 {
     struct link *link = task->privdata;
     switch (task->type) {
-    case REDIS_REPLY_STATUS:
-        return put_line(link, '+', str, len);
-    case REDIS_REPLY_ERROR:
-        return put_line(link, '-', str, len);
-    case REDIS_REPLY_BIGNUM:
-        return put_line(link, '(', str, len);
+    case REDIS_REPLY_STATUS: return put_line(link, '+', str, len);
+    case REDIS_REPLY_ERROR: return put_line(link, '-', str, len);
+    case REDIS_REPLY_BIGNUM: return put_line(link, '(', str, len);
     default:
         if (put_header(link, task->type == REDIS_REPLY_VERB ? '=' : '$', (int64_t)len, len) == NULL)
             return NULL;
@@ -65,22 +76,17 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
 
 static void *create_array(const redisReadTask *task, size_t elements)
 {
+    struct link *link = task->privdata;
     unsigned depth = 0;
     for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent)
         if (++depth > LINK_DEPTH_MAX)
-            return NULL;
-    struct link *link = task->privdata;
+            return refuse(link, "nested too deeply");
     switch (task->type) {
-    case REDIS_REPLY_MAP:
-        return put_header(link, '%', (int64_t)(elements / 2), 0);
-    case REDIS_REPLY_ATTR:
-        return put_header(link, '|', (int64_t)(elements / 2), 0);
-    case REDIS_REPLY_SET:
-        return put_header(link, '~', (int64_t)elements, 0);
-    case REDIS_REPLY_PUSH:
-        return put_header(link, '>', (int64_t)elements, 0);
-    default:
-        return put_header(link, '*', (int64_t)elements, 0);
+    case REDIS_REPLY_MAP: return put_header(link, '%', (int64_t)(elements / 2), 0);
+    case REDIS_REPLY_ATTR: return put_header(link, '|', (int64_t)(elements / 2), 0);
+    case REDIS_REPLY_SET: return put_header(link, '~', (int64_t)elements, 0);
+    case REDIS_REPLY_PUSH: return put_header(link, '>', (int64_t)elements, 0);
+    default: return put_header(link, '*', (int64_t)elements, 0);
     }
 }
 
@@ -111,7 +117,8 @@ static void free_object(void *object)
 }
 
 redisReplyObjectFunctions link_reply_functions = {
-    create_string, create_array, create_integer, create_double, create_nil, create_bool, free_object,
+    create_string, create_array, create_integer, create_double,
+    create_nil,    create_bool,  free_object,
 };
 
 bool link_read_push(struct link *link)
@@ -123,8 +130,11 @@ bool link_read_push(struct link *link)
     size_t n_items = item.n_items;
     if (walk_next(&walk, &item) != WALK_OK)
         return false;
-    if (n_items != 2 || !bytes_is(item.text, "invalidate"))
-        return true; /* another kind of push concerns nobody here */
+    if (n_items != 2 || !bytes_is(item.text, "invalidate")) {
+        if (link->handlers->on_push != NULL)
+            link->handlers->on_push(link->ctx, buf_bytes(&link->reply));
+        return true;
+    }
     if (walk_next(&walk, &item) != WALK_OK)
         return false;
     if (item.type == WALK_NULL) {

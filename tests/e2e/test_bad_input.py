@@ -15,6 +15,7 @@ PE = b"-ERR Protocol error: "
 MULTIBULK = PE + b"invalid multibulk length" + CRLF
 BULK = PE + b"invalid bulk length" + CRLF
 PONG = b"+PONG\r\n"
+QUIET = 0.04          # seconds without a byte that say that nothing comes
 UNKNOWN = b"-ERR unknown command '%s', with args beginning with: %s\r\n"
 
 # (input, Redis's bytes, how it ends): "closed"; "open" is proved by a PING afterwards; "waits" is
@@ -113,7 +114,7 @@ def transcript(address, data, bytewise, end):
             for piece in pieces(data, bytewise):
                 conn.send(piece)
             if end == "waits":
-                return conn.quiet(0.1)
+                return conn.quiet(QUIET)
             if end != "closed":
                 conn.send(b"\r\nECHO end-of-input\r\n")
         except Closed:
@@ -176,7 +177,7 @@ def test_before_auth(name, bytewise, locked):
             if end == "closed":
                 got.append((conn.until_closed(), True))
             elif end == "waits":
-                got.append(conn.quiet(0.1))
+                got.append(conn.quiet(QUIET))
             else:
                 got.append((conn.read().raw, False))
     assert got[0] == got[1]

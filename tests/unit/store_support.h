@@ -15,6 +15,11 @@
             ck_abort_msg("%s", #condition);                                                        \
     } while (0)
 
+/* A small budget: about 1000 entries of support_fill and their index. */
+#define SMALL_BUDGET ((size_t)64 << 10)
+/* What the index may take at once beside an item: a segment, or the doubling of its first one. */
+#define BUDGET_SLACK ((size_t)64 << 10)
+
 /* Manual time starts here. */
 #define START_MS 10000000
 
@@ -78,6 +83,27 @@ static inline void support_is(struct store *store, unsigned db, const char *key,
     support_assert(bytes_equal(entry_key(entry), bytes_of_str(key)));
     if (!bytes_equal(entry_value(entry), bytes_of_str(value)))
         ck_abort_msg("%s is %.*s", key, (int)entry->value_len, entry_value(entry).ptr);
+}
+
+/* Puts "cold:<n>" with `len` bytes (at most 1 MiB); returns what store_put says. */
+static inline enum store_result support_put_cold(struct store *store, unsigned n, size_t len,
+                                                 int64_t deadline_ms, int64_t now_ms)
+{
+    static const char value[1 << 20];
+    char key[32];
+    snprintf(key, sizeof(key), "cold:%u", n);
+    struct store_item item = {.value = bytes_of(value, len), .deadline_ms = deadline_ms};
+    return support_put_item(store, 0, key, &item, now_ms);
+}
+
+/* Another policy and budget at run time. */
+static inline void support_reconfigure(struct store *store, enum store_policy policy,
+                                       size_t max_bytes)
+{
+    struct store_options options = *store_get_options(store);
+    options.policy = policy;
+    options.max_bytes = max_bytes;
+    store_configure(store, &options);
 }
 
 /* "key:<n>", borrowed until the next call. */

@@ -137,6 +137,24 @@ START_TEST(a_few_expired_go_in_a_minute)
 }
 END_TEST
 
+/* The sweep passes over entries without a deadline; those that get one later it must not. */
+START_TEST(deadlines_given_later_are_swept)
+{
+    support_fill(store, 0, 1000, 0, START_MS);
+    for (unsigned i = 0; i < 500; i++) {
+        if (i % 2)
+            ck_assert(set_deadline(support_key(i), START_MS + 100, START_MS));
+        else
+            support_put(store, 0, support_key(i), "other", START_MS + 100, START_MS);
+    }
+    for (unsigned i = 0; i < 100; i++)
+        set_deadline(support_key(i), 0, START_MS);
+    run_cycles(START_MS, 62000);
+    ck_assert_uint_eq(support_gauges(store).entries, 600);
+    ck_assert_uint_eq(support_gauges(store).volatile_entries, 0);
+}
+END_TEST
+
 /* However often or seldom it is called. */
 START_TEST(pace_depends_on_time_not_on_calls)
 {
@@ -235,6 +253,7 @@ int main(void)
         an_expired_entry_is_replaced_by_a_new_one,
         all_expired_go_within_a_pass,
         a_few_expired_go_in_a_minute,
+        deadlines_given_later_are_swept,
         pace_depends_on_time_not_on_calls,
         slices_end_by_their_budget,
         nothing_to_do_is_done_at_once,

@@ -1,0 +1,99 @@
+/* A link's time: deadlines of operations and attempts, and pings. */
+#include "upstream/link_internal.h"
+
+#include <stdio.h>
+
+/* True while a command that blocks is under way: time is L2's then. */
+static bool is_unbounded(struct link *link)
+{
+    return link->ops.n > link->ops.n_abandoned && link->figures.state == LINK_READY &&
+           (link_ops_at(&link->ops, link->ops.n - 1)->flags & OP_UNBOUNDED);
+}
+
+/* Arms the tick for what comes first: the connect time-out, an operation's deadline, the end of
+ * waiting for late replies, or the time for a ping. */
+void link_arm_tick(struct link *link)
+{
+    int64_t at = INT64_MAX;
+    if (link->figures.state == LINK_CONNECTING || link->figures.state == LINK_HANDSHAKE)
+        at = link->attempt_until_ms;
+    if (link->ops.n > link->ops.n_abandoned && !is_unbounded(link)) {
+        int64_t due = link_ops_at(&link->ops, link->ops.n_abandoned)->sent_us / 1000 +
+                      link->options.timeout_ms + 1;
+        at = due < at ? due : at;
+    }
+    if (link->figures.state == LINK_READY && link->ops.n_abandoned > 0) {
+        int64_t due = link->last_read_ms + link->options.timeout_ms;
+        at = due < at ? due : at;
+    }
+    if (link->figures.state == LINK_READY && !link->ping_sent && !is_unbounded(link)) {
+        int64_t due = link->last_read_ms + link->options.ping_interval_ms;
+        at = due < at ? due : at;
+    }
+    if (at == INT64_MAX)
+        timer_disarm(&link->loop->timers, &link->tick);
+    else
+        timer_arm(&link->loop->timers, &link->tick, at);
+}
+
+static void time_out_ops(struct link *link)
+{
+    int64_t before_us = (link_now_ms(link) - link->options.timeout_ms) * 1000;
+    char error[ADDRESS_TEXT_MAX + 64];
+    int len = snprintf(error, sizeof(error), "-UPSTREAM %s gave no reply within %lld ms\r\n",
+                       link->name, (long long)link->options.timeout_ms);
+    while (link->ops.n_abandoned < link->ops.n) {
+        struct link_op *op = link_ops_at(&link->ops, link->ops.n_abandoned);
+        if (op->sent_us > before_us)
+            return;
+        op->flags |= OP_ABANDONED;
+        link->ops.n_abandoned++;
+        if (op->fn == NULL)
+            continue;
+        link->figures.timeouts++;
+        link_reply_fn *fn = op->fn;
+        fn(op->ctx, LINK_FAILED, bytes_of(error, (size_t)len)); /* may move the ring */
+    }
+}
+
+static void send_ping(struct link *link)
+{
+    struct link_op op = {.flags = OP_INTERNAL | OP_WRITE};
+    if (!link_put(link, BYTES("*1\r\n$4\r\nPING\r\n"), op)) {
+        link_set_error(link, "out of memory for output");
+        link->broken = true;
+    }
+    link->ping_sent = true;
+}
+
+void link_on_tick(struct timer *timer, void *ctx)
+{
+    (void)timer;
+    struct link *link = ctx;
+    int64_t now = link_now_ms(link);
+    if (link->figures.state != LINK_READY) {
+        /* Commands that wait in the backlog have not been sent: an attempt that takes too long for
+         * them fails them all. */
+        bool op_due = link->ops.n > 0 &&
+                      link_ops_at(&link->ops, 0)->sent_us / 1000 + link->options.timeout_ms < now;
+        if (link->figures.state != LINK_DOWN && (now >= link->attempt_until_ms || op_due)) {
+            link_set_error(
+                link, "%s within %lld ms",
+                link->figures.state == LINK_CONNECTING ? "no connection"
+                                                       : "no answer to the handshake",
+                (long long)(op_due ? link->options.timeout_ms : link->options.connect_timeout_ms));
+            link_take_down(link);
+            return;
+        }
+    } else if (!is_unbounded(link)) {
+        time_out_ops(link);
+        if (link->ops.n_abandoned > 0 && now - link->last_read_ms >= link->options.timeout_ms) {
+            link_set_error(link, "silent for %lld ms", (long long)(now - link->last_read_ms));
+            link_take_down(link);
+            return;
+        }
+        if (!link->ping_sent && now - link->last_read_ms >= link->options.ping_interval_ms)
+            send_ping(link);
+    }
+    link_arm_tick(link);
+}
