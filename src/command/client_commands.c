@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "command/families.h"
 #include "command/subcommand.h"
+#include "core/blocked.h"
 
 /* Names and libraries */
 
@@ -239,9 +240,9 @@ static void client_trackinginfo(struct call *call)
     reply_array(&call->reply, 0);
 }
 
-/* No client blocks, so none is ever unblocked. */
 static void client_unblock(struct call *call)
 {
+    struct client *client;
     int64_t id;
     if (call->argc > 4)
         subcommand_bad_arguments(call);
@@ -250,8 +251,10 @@ static void client_unblock(struct call *call)
         reply_error(&call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (!bytes_parse_i64(call->argv[2], &id))
         reply_error(&call->reply, "ERR value is not an integer or out of range");
-    else
+    else if (id < 1 || (client = client_find(call->larder, (uint64_t)id)) == NULL)
         reply_int(&call->reply, 0);
+    else
+        call_unblock(call, client, call->argc == 4 && bytes_is(call->argv[3], "error"));
 }
 
 #define ROW(word, function, n)                                                                     \

@@ -7,6 +7,7 @@
 #include "command/families.h"
 #include "command/info.h"
 #include "command/subcommand.h"
+#include "core/blocked.h"
 #include "core/transaction.h"
 
 #include <limits.h>
@@ -41,6 +42,7 @@ static void reset(struct call *call)
 {
     transaction_destroy(call->client->multi);
     call->client->multi = NULL;
+    blocked_leave(call->client);
     struct client *client = call->client;
     client->db = call->larder->first_db;
     client->authenticated = !has_password(call->larder);

@@ -4,7 +4,7 @@
 void families_add(struct command_table *table)
 {
     static const struct command *const families[] = {
-        bit_commands,   cache_commands,   client_commands,  config_commands, connection_commands,
+        bit_commands, blocking_commands, watch_commands,   cache_commands,   client_commands,  config_commands, connection_commands,
         info_commands,  introspect_commands, key_commands,  latency_commands, refused_commands,
         server_commands, slowlog_commands, string_commands, transaction_commands, upstream_commands,
     };

@@ -5,6 +5,7 @@
 #include "core/command_table.h"
 
 extern const struct command bit_commands[];
+extern const struct command blocking_commands[];
 extern const struct command cache_commands[];
 extern const struct command client_commands[];
 extern const struct command config_commands[];
@@ -19,6 +20,7 @@ extern const struct command slowlog_commands[];
 extern const struct command string_commands[];
 extern const struct command transaction_commands[];
 extern const struct command upstream_commands[];
+extern const struct command watch_commands[];
 
 /* Adds every family to the table. */
 void families_add(struct command_table *table);

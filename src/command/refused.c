@@ -34,41 +34,6 @@ static void refuse_admin(struct call *call)
                 "ERR %s is an administrative command; set allow-admin to send it upstream", name);
 }
 
-/* XREAD and XREADGROUP block only when they are told to, by an option before STREAMS. Names of
- * groups and consumers may be anything. */
-static bool blocks(const struct call *call)
-{
-    for (size_t i = 1; i < call->argc && !bytes_is(call->argv[i], "streams"); i++) {
-        if (bytes_is(call->argv[i], "block"))
-            return true;
-        if (bytes_is(call->argv[i], "group"))
-            i += 2;
-    }
-    return false;
-}
-
-static void refuse_block(struct call *call)
-{
-    reply_error(&call->reply, "ERR %s with BLOCK is not supported through larder yet",
-                bytes_is(call->argv[0], "xread") ? "XREAD" : "XREADGROUP");
-}
-
-static void xread(struct call *call)
-{
-    if (blocks(call))
-        refuse_block(call);
-    else
-        call_pass(call);
-}
-
-static void xreadgroup(struct call *call)
-{
-    if (blocks(call))
-        refuse_block(call);
-    else
-        call_write(call);
-}
-
 static void acl_whoami(struct call *call)
 {
     reply_bulk_str(&call->reply, "default");
@@ -145,25 +110,6 @@ static const struct command cluster_subs[] = {
     }
 
 const struct command refused_commands[] = {
-    STATEFUL("watch", -2, "transactions", "2.2.0", "Makes a transaction depend on keys",
-             "key [key ...]"),
-    STATEFUL("unwatch", 1, "transactions", "2.2.0", "Forgets watched keys", NULL),
-    STATEFUL("blpop", -3, "list", "2.0.0", "Pops from the left, or waits", "key [key ...] timeout"),
-    STATEFUL("brpop", -3, "list", "2.0.0", "Pops from the right, or waits",
-             "key [key ...] timeout"),
-    STATEFUL("blmove", 6, "list", "6.2.0", "Moves an element, or waits",
-             "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout"),
-    STATEFUL("brpoplpush", 4, "list", "2.2.0", "Moves an element from right to left, or waits",
-             "source destination timeout"),
-    STATEFUL("blmpop", -5, "list", "7.0.0", "Pops several elements, or waits",
-             "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]"),
-    STATEFUL("bzpopmin", -3, "sorted-set", "5.0.0", "Pops the lowest member, or waits",
-             "key [key ...] timeout"),
-    STATEFUL("bzpopmax", -3, "sorted-set", "5.0.0", "Pops the highest member, or waits",
-             "key [key ...] timeout"),
-    STATEFUL("bzmpop", -5, "sorted-set", "7.0.0", "Pops several members, or waits",
-             "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]"),
-    STATEFUL("wait", 3, "generic", "3.0.0", "Waits for replicas", "numreplicas timeout"),
     STATEFUL("subscribe", -2, "pubsub", "2.0.0", "Listens to channels", "channel [channel ...]"),
     STATEFUL("psubscribe", -2, "pubsub", "2.0.0", "Listens to channels by pattern",
              "pattern [pattern ...]"),
@@ -181,40 +127,6 @@ const struct command refused_commands[] = {
              "replicationid offset"),
     STATEFUL("replconf", -1, "server", "3.0.0", "Configures replication", NULL),
 
-    {.name = "xread",
-     .fn = xread,
-     .arity = -4,
-     .flags = COMMAND_READONLY | COMMAND_MOVABLE,
-     .group = "stream",
-     .since = "5.0.0",
-     .summary = "Reads streams from given ids on; not with BLOCK yet",
-     .args = "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-     .n_specs = 1,
-     .specs = {{.begin = KEY_BEGIN_KEYWORD,
-                .begin_index = 1,
-                .keyword = "STREAMS",
-                .find = KEY_FIND_RANGE,
-                .last = -1,
-                .step = 1,
-                .limit = 2}}},
-    {.name = "xreadgroup",
-     .fn = xreadgroup,
-     .arity = -7,
-     .flags = COMMAND_WRITE | COMMAND_MOVABLE,
-     .group = "stream",
-     .since = "5.0.0",
-     .summary = "Reads streams for a consumer of a group; not with BLOCK yet",
-     .args = "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key "
-             "...] id [id ...]",
-     .n_specs = 1,
-     .specs = {{.begin = KEY_BEGIN_KEYWORD,
-                .begin_index = 4,
-                .keyword = "STREAMS",
-                .find = KEY_FIND_RANGE,
-                .last = -1,
-                .step = 1,
-                .limit = 2,
-                .writes = true}}},
 
     SERVER("shutdown", -1, 0, "1.0.0", "Stops the upstream",
            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),

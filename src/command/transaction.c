@@ -2,15 +2,15 @@
  *
  *     MULTI  c1 ... cn  EXEC  -->  +OK  +QUEUED ... +QUEUED  [r1 ... rn]
  *
- * so nothing comes between them, and no connection of its own is needed. What larder answers itself (PING, CLIENT, CONFIG ...) is
+ * so nothing comes between them, and no connection of its own is needed (but for a client that watches keys: watch.c). What larder answers itself (PING, CLIENT, CONFIG ...) is
  * not sent; it runs when EXEC's reply is there, and its replies are put into their places.
  *
  * Alone, all of them run one after another at EXEC: nothing else runs meanwhile. */
 #include "command/families.h"
 
 #include "base/mem.h"
-#include "core/larder.h"
-#include "core/transaction.h"
+#include "command/transaction.h"
+#include "core/blocked.h"
 #include "resp/walk.h"
 
 static void multi(struct call *call)
@@ -31,6 +31,7 @@ static void discard(struct call *call)
     }
     transaction_destroy(call->client->multi);
     call->client->multi = NULL;
+    watch_forget(call->client);
     reply_ok(&call->reply);
 }
 
@@ -96,9 +97,8 @@ static bool merge(const struct execution *execution, struct bytes raw, struct re
     return walk.pos == walk.end;
 }
 
-static void on_exec(void *ctx, struct bytes raw)
+void transaction_finish(struct execution *execution, struct bytes raw)
 {
-    struct execution *execution = ctx;
     struct reply reply = slot_begin(execution->slot);
     size_t start = reply.out->len;
     if (raw.ptr[0] == '-') {
@@ -115,10 +115,28 @@ static void on_exec(void *ctx, struct bytes raw)
     mem_free(execution);
 }
 
+static void on_exec(void *ctx, struct bytes raw)
+{
+    transaction_finish(ctx, raw);
+}
+
+/* The batch on the shared link. */
+static void send_shared(struct client *client, struct execution *execution, enum tier_scope scope, const struct bytes *keys)
+{
+    struct larder *larder = client->larder;
+    const struct transaction *transaction = execution->transaction;
+    unsigned db = client->db;
+    tier_pass(larder->tier, db, BYTES("*1\r\n$5\r\nMULTI\r\n"), ignore_reply, NULL);
+    for (size_t i = 0; i < transaction->n; i++)
+        if (!transaction->items[i].is_local)
+            tier_pass(larder->tier, db, transaction_raw(transaction, i), ignore_reply, NULL);
+    tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys, on_exec, execution);
+    if (transaction->has_select)
+        link_forget_db(larder->link);
+}
+
 static void send_batch(struct call *call, struct transaction *transaction)
 {
-    struct larder *larder = call->larder;
-    unsigned db = call->client->db;
     struct bytes *keys = mem_try(transaction->n_keys * sizeof(*keys) + 1);
     if (keys == NULL) {
         reply_error(&call->reply, "ERR larder has no memory for the keys of this transaction");
@@ -131,18 +149,15 @@ static void send_batch(struct call *call, struct transaction *transaction)
     execution->transaction = transaction;
     if (transaction->has_script)
         client_note_script(execution->slot);
-    if (transaction->has_local || transaction->has_select)
+    if (transaction->has_local || transaction->has_select || call->client->watch != NULL)
         client_block(execution->slot); /* what these change is changed when EXEC's reply is there */
     /* Behind a SELECT, keys belong to another database than the client's. */
     bool all = transaction->writes_all || (transaction->has_select && (transaction->n_keys > 0 || transaction->writes_db));
     enum tier_scope scope = all ? TIER_ALL : transaction->writes_db ? TIER_DATABASE : TIER_KEYS;
-    tier_pass(larder->tier, db, BYTES("*1\r\n$5\r\nMULTI\r\n"), ignore_reply, NULL);
-    for (size_t i = 0; i < transaction->n; i++)
-        if (!transaction->items[i].is_local)
-            tier_pass(larder->tier, db, transaction_raw(transaction, i), ignore_reply, NULL);
-    tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys, on_exec, execution);
-    if (transaction->has_select)
-        link_forget_db(larder->link);
+    if (call->client->watch != NULL)
+        watch_send_batch(call->client, execution, transaction, scope, keys);
+    else
+        send_shared(call->client, execution, scope, keys);
     mem_free(keys);
 }
 
@@ -167,6 +182,11 @@ static void exec(struct call *call)
     call->client->multi = NULL;
     if (transaction->is_dirty) {
         reply_error(&call->reply, "EXECABORT Transaction discarded because of previous errors.");
+        watch_forget(call->client);
+        transaction_destroy(transaction);
+    } else if (call->client->watch != NULL && pinned_is_lost(call->client->watch)) {
+        reply_null_array(&call->reply); /* what was watched may have changed */
+        watch_forget(call->client);
         transaction_destroy(transaction);
     } else if (call->larder->link == NULL) {
         run_alone(call, transaction);

@@ -1,4 +1,5 @@
 /* Clients: accepting, ending, limits; see client.h. What they say is read in client_input.c, what they hear is in slot.c. */
+#include "core/blocked.h"
 #include "core/larder.h"
 #include "core/transaction.h"
 
@@ -101,6 +102,7 @@ static void on_close(struct conn *conn, const char *why)
     LOG(LOG_VERBOSE, "Closed %s (id %llu, %llu commands): %s", client->peer, (unsigned long long)client->id,
         (unsigned long long)client->n_commands, why);
     orphan_slots(client);
+    blocked_leave(client);
     if (client->is_resumable)
         TAILQ_REMOVE(&larder->resumable, client, resume_link);
     client->is_resumable = false;

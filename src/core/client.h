@@ -23,6 +23,8 @@ struct larder;
 struct client;
 struct command;
 struct transaction;
+struct blocked;
+struct pinned;
 
 struct reply_slot {
     TAILQ_ENTRY(reply_slot) link;
@@ -55,6 +57,8 @@ struct client {
     size_t n_scripts;                /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
     size_t reply_start;              /* length of the buffer at client_begin_reply */
     size_t slot_bytes;               /* of finished replies that wait for those before them */
+    struct blocked *blocked;         /* borrowed; the command that it waits in, on a link of its own */
+    struct pinned *watch;            /* owned; the link on which it watches keys */
     struct transaction *multi;       /* owned; commands queued since MULTI, NULL: none open */
     const struct command *last_command;
     const struct command *cached_command; /* the row of cached_name; NULL after the table changed */

@@ -69,7 +69,7 @@ static bool next_flags(struct walk *walk, unsigned *all)
 static void set_number(struct key_spec *spec, struct bytes name, struct bytes text)
 {
     int64_t number;
-    if (!bytes_parse_range(text, INT_MIN, INT_MAX, &number))
+    if (text.len == 0 || !bytes_parse_range(text, INT_MIN, INT_MAX, &number))
         return;
     int value = (int)number;
     if (bytes_is(name, "index") || bytes_is(name, "startfrom"))
@@ -84,6 +84,16 @@ static void set_number(struct key_spec *spec, struct bytes name, struct bytes te
         spec->keynum_index = value;
     else if (bytes_is(name, "firstkey"))
         spec->first_key = value;
+}
+
+static void set_keyword(struct key_spec *spec, struct bytes keyword)
+{
+    if (keyword.len == 0 || keyword.len >= sizeof(spec->keyword)) {
+        spec->incomplete = true; /* what stands behind it is unknown */
+        return;
+    }
+    memcpy(spec->keyword, keyword.ptr, keyword.len);
+    spec->keyword[keyword.len] = '\0';
 }
 
 /* Reads {type, spec} of begin_search or find_keys. */
@@ -114,9 +124,8 @@ static bool read_search(struct walk *walk, struct key_spec *spec, bool is_begin)
         for (size_t inner = item.n_items / 2; inner > 0; inner--) {
             if (!next(walk, &item) || !next(walk, &value) || item.n_items > 0 || value.n_items > 0)
                 return false;
-            if (bytes_is(item.text, "keyword") && value.text.len < sizeof(spec->keyword)) {
-                memcpy(spec->keyword, value.text.ptr, value.text.len);
-                spec->keyword[value.text.len] = '\0';
+            if (bytes_is(item.text, "keyword")) {
+                set_keyword(spec, value.text);
             } else {
                 set_number(spec, item.text, value.text);
             }
@@ -175,10 +184,12 @@ static bool read_specs(struct walk *walk, struct command *row)
     for (size_t n = item.n_items; n > 0; n--) {
         if (!read_spec(walk, &spec))
             return false;
-        if (row->n_specs < COMMAND_SPECS_MAX)
+        if (row->n_specs < COMMAND_SPECS_MAX) {
             row->specs[row->n_specs++] = spec;
-        else
+        } else if (spec.writes) {
+            row->specs[COMMAND_SPECS_MAX - 1].writes = true;
             row->specs[COMMAND_SPECS_MAX - 1].incomplete = true;
+        }
     }
     return true;
 }
@@ -192,19 +203,6 @@ static char *copy_name(struct bytes name)
     return copy;
 }
 
-/* The counters of the subcommand that had this name before. */
-static struct command_stats *inherit_stats(struct command *old, const char *name)
-{
-    for (; old != NULL && old->name != NULL; old++) {
-        if (strcmp(old->name, name) == 0 && old->stats != NULL) {
-            struct command_stats *stats = old->stats;
-            old->stats = NULL;
-            return stats;
-        }
-    }
-    return mem_zalloc(sizeof(struct command_stats));
-}
-
 /* What one entry says. */
 struct learned {
     struct bytes name;
@@ -213,51 +211,53 @@ struct learned {
     struct command *subs;
 };
 
-static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs, bool is_sub);
+static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, bool is_sub);
 
 /* Completes the flags, and chooses who serves the command. Scripts are not flagged as writes, but their keys are; PFCOUNT writes a
  * key that it only seems to read. */
 static command_fn *choose(const struct learner *learner, struct command *row, unsigned flags)
 {
+    bool is_script = (flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY);
     row->flags = flags | COMMAND_LEARNED;
-    if (!command_may_write(row))
+    /* Redis 6 has no specifications: it does not say that scripts write, nor what. */
+    if (!command_may_write(row) && !(is_script && row->n_specs == 0))
         return learner->read_fn;
-    if ((flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY))
+    if (is_script)
         row->flags |= COMMAND_SCRIPT;
     return learner->write_fn;
 }
 
 /* Reads the array of subcommands, "container|name" each. */
-static bool read_subs(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs)
+static bool read_subs(struct learner *learner, struct walk *walk, struct learned *out)
 {
     struct walk_item item;
     if (!next(walk, &item))
         return false;
-    if (item.n_items == 0 || item.n_items > 256)
+    if (item.n_items == 0 || item.n_items > COMMAND_SUBS_MAX)
         return item.n_items == 0;
     struct command *subs = mem_zalloc((item.n_items + 1) * sizeof(*subs));
     out->subs = subs;
     size_t kept = 0;
     for (size_t n = item.n_items; n > 0; n--) {
         struct learned sub;
-        if (!read_entry(learner, walk, &sub, NULL, true))
+        if (!read_entry(learner, walk, &sub, true))
             return false;
         const char *bar = sub.name.len > 0 ? memchr(sub.name.ptr, '|', sub.name.len) : NULL;
         if (bar == NULL)
             continue;
         struct bytes name = bytes_of(bar + 1, (size_t)(sub.name.ptr + sub.name.len - bar) - 1);
+        if (!command_name_is_good(name))
+            continue;
         subs[kept] = sub.row;
         subs[kept].name = copy_name(name);
         subs[kept].fn = choose(learner, &subs[kept], sub.flags);
-        subs[kept].stats = inherit_stats(old_subs, subs[kept].name);
         kept++;
     }
     return true;
 }
 
 /* Reads the tail of an entry: what Redis 7 has behind the six elements of old. */
-static bool read_tail(struct learner *learner, struct walk *walk, size_t n, struct learned *out, struct command *old_subs,
-                      bool is_sub)
+static bool read_tail(struct learner *learner, struct walk *walk, size_t n, struct learned *out, bool is_sub)
 {
     if (n >= 1 && walk_skip(walk, 1, DEPTH_MAX) != WALK_OK) /* ACL categories */
         return false;
@@ -265,7 +265,7 @@ static bool read_tail(struct learner *learner, struct walk *walk, size_t n, stru
         return false;
     if (n >= 3 && !read_specs(walk, &out->row))
         return false;
-    if (n >= 4 && !is_sub && !read_subs(learner, walk, out, old_subs))
+    if (n >= 4 && !is_sub && !read_subs(learner, walk, out))
         return false;
     size_t rest = n > 4 ? n - 4 : 0;
     if (n >= 4 && is_sub)
@@ -273,7 +273,7 @@ static bool read_tail(struct learner *learner, struct walk *walk, size_t n, stru
     return rest == 0 || walk_skip(walk, rest, DEPTH_MAX) == WALK_OK;
 }
 
-static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, struct command *old_subs, bool is_sub)
+static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, bool is_sub)
 {
     struct walk_item item;
     memset(out, 0, sizeof(*out));
@@ -283,18 +283,91 @@ static bool read_entry(struct learner *learner, struct walk *walk, struct learne
     if (!next(walk, &item) || item.n_items > 0)
         return false;
     out->name = item.text;
-    if (!is_sub && old_subs == NULL) {
-        const struct command *row = command_table_find(learner->table, out->name);
-        old_subs = row != NULL ? row->learned_subs : NULL;
-    }
     return next_int(walk, &out->row.arity) && next_flags(walk, &out->flags) && next_int(walk, &out->row.first) &&
            next_int(walk, &out->row.last) && next_int(walk, &out->row.step) &&
-           read_tail(learner, walk, n_items - 6, out, old_subs, is_sub);
+           read_tail(learner, walk, n_items - 6, out, is_sub);
 }
 
-static void take_entry(struct learner *learner, const struct learned *in)
+/* Taking over */
+
+static void set_specs(struct command *row, const struct command *by)
 {
-    struct command *row = command_table_insert(learner->table, in->name);
+    memcpy(row->specs, by->specs, sizeof(row->specs));
+    row->n_specs = by->n_specs;
+}
+
+/* Makes a learned row what it is now. */
+static void describe(struct command *row, const struct command *by)
+{
+    row->fn = by->fn;
+    row->arity = by->arity;
+    row->flags = by->flags;
+    row->first = by->first;
+    row->last = by->last;
+    row->step = by->step;
+    set_specs(row, by);
+}
+
+static struct command *find_learned(struct command *subs, const char *name)
+{
+    while (subs != NULL) {
+        for (; subs->name != NULL; subs++)
+            if (strcmp(subs->name, name) == 0)
+                return subs;
+        subs = subs->learned_subs;
+    }
+    return NULL;
+}
+
+/* Where the next array of subcommands goes; `*n` is how many there are before it. */
+static struct command **end_of_learned(struct command *row, size_t *n)
+{
+    struct command **end = &row->learned_subs;
+    *n = 0;
+    while (*end != NULL) {
+        struct command *sub = *end;
+        for (; sub->name != NULL; sub++)
+            ++*n;
+        end = &sub->learned_subs;
+    }
+    return end;
+}
+
+/* Takes over an entry's subcommands (NULL allowed). Known ones are described anew where they are; new ones stay where they have
+ * been read, which becomes the array behind the others. */
+static void take_subs(struct command *row, struct command *subs)
+{
+    size_t n;
+    struct command **end = end_of_learned(row, &n);
+    size_t kept = 0;
+    for (size_t i = 0; subs != NULL && subs[i].name != NULL; i++) {
+        struct command *known = find_learned(row->learned_subs, subs[i].name);
+        if (known == NULL && n + kept < COMMAND_SUBS_MAX) {
+            subs[kept] = subs[i];
+            subs[kept++].stats = mem_zalloc(sizeof(struct command_stats));
+            continue;
+        }
+        if (known != NULL)
+            describe(known, &subs[i]);
+        command_name_free(&subs[i]);
+    }
+    if (kept == 0) {
+        mem_free(subs);
+        return;
+    }
+    memset(&subs[kept], 0, sizeof(*subs));
+    *end = subs;
+}
+
+/* The words of HTTP, which Redis 6 lists: who says them is closed, and so would be the link. */
+static bool is_http(struct bytes name)
+{
+    return bytes_is(name, "post") || bytes_is(name, "host:");
+}
+
+static void take_entry(struct learner *learner, struct learned *in)
+{
+    struct command *row = is_http(in->name) ? NULL : command_table_insert(learner->table, in->name);
     if (row == NULL) {
         command_rows_destroy(in->subs, true);
         return;
@@ -302,20 +375,16 @@ static void take_entry(struct learner *learner, const struct learned *in)
     bool is_own = row->name != NULL && !(row->flags & COMMAND_LEARNED);
     if (row->name == NULL)
         row->name = copy_name(in->name);
-    memcpy(row->specs, in->row.specs, sizeof(row->specs));
-    row->n_specs = in->row.n_specs;
-    command_rows_destroy(row->learned_subs, true);
-    row->learned_subs = in->subs;
+    take_subs(row, in->subs);
     learner->n++;
     if (is_own) {
         row->flags |= in->flags & COMMAND_MOVABLE;
+        if (in->row.n_specs > 0)
+            set_specs(row, &in->row);
         return;
     }
-    row->arity = in->row.arity;
-    row->first = in->row.first;
-    row->last = in->row.last;
-    row->step = in->row.step;
-    row->fn = choose(learner, row, in->flags);
+    in->row.fn = choose(learner, &in->row, in->flags);
+    describe(row, &in->row);
 }
 
 size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn)
@@ -327,7 +396,7 @@ size_t command_table_learn(struct command_table *table, struct bytes reply, comm
         return 0;
     for (size_t n = item.n_items; n > 0; n--) {
         struct learned entry;
-        if (!read_entry(&learner, &walk, &entry, NULL, false)) {
+        if (!read_entry(&learner, &walk, &entry, false)) {
             command_rows_destroy(entry.subs, true);
             break;
         }

@@ -26,12 +26,17 @@ static size_t count_rows(const struct command *rows)
 
 void command_rows_destroy(struct command *rows, bool owns_names)
 {
-    for (size_t i = 0, n = count_rows(rows); i < n; i++) {
-        mem_free(rows[i].stats);
-        if (owns_names)
-            command_name_free(&rows[i]);
+    while (rows != NULL) {
+        size_t n = count_rows(rows);
+        for (size_t i = 0; i < n; i++) {
+            mem_free(rows[i].stats);
+            if (owns_names)
+                command_name_free(&rows[i]);
+        }
+        struct command *more = rows[n].learned_subs;
+        mem_free(rows);
+        rows = more;
     }
-    mem_free(rows);
 }
 
 void command_name_free(struct command *row)
@@ -90,11 +95,13 @@ static void grow(struct command_table *table)
 
 struct command *command_table_insert(struct command_table *table, struct bytes name)
 {
-    if (name.len == 0 || name.len >= COMMAND_NAME_MAX)
+    if (!command_name_is_good(name))
         return NULL;
     struct command **slot = slot_of(table, name);
     if (*slot != NULL)
         return *slot;
+    if (table->n_rows >= COMMAND_ROWS_MAX)
+        return NULL;
     if (table->n_rows * 2 >= table->n_slots) {
         grow(table);
         slot = slot_of(table, name);
@@ -125,9 +132,9 @@ void command_table_add(struct command_table *table, const struct command *rows)
     }
 }
 
-static const struct command *find_sub(const struct command *subs, struct bytes name)
+const struct command *command_rows_find(const struct command *subs, struct bytes name)
 {
-    for (; subs != NULL && subs->name != NULL; subs++)
+    for (subs = command_sub_at(subs); subs != NULL; subs = command_sub_at(subs + 1))
         if (bytes_is(name, subs->name))
             return subs;
     return NULL;
@@ -137,10 +144,10 @@ const struct command *command_resolve(const struct command *command, const struc
 {
     if (argc < 2 || (command->subs == NULL && command->learned_subs == NULL))
         return command;
-    const struct command *sub = find_sub(command->subs, argv[1]);
+    const struct command *sub = command_rows_find(command->subs, argv[1]);
     /* What larder answers itself has no other subcommands: L2's CLIENT CAPA, say, would change the state of the shared link. */
     if (sub == NULL && !(command->flags & COMMAND_LOCAL))
-        sub = find_sub(command->learned_subs, argv[1]);
+        sub = command_rows_find(command->learned_subs, argv[1]);
     return sub != NULL ? sub : command;
 }
 
@@ -151,10 +158,11 @@ void command_table_each(const struct command_table *table, command_visit_fn *fn,
         if (row == NULL)
             continue;
         fn(ctx, row, NULL);
-        for (const struct command *sub = row->subs; sub != NULL && sub->name != NULL; sub++)
+        const struct command *sub;
+        for (sub = command_sub_at(row->subs); sub != NULL; sub = command_sub_at(sub + 1))
             fn(ctx, sub, row);
-        for (const struct command *sub = row->learned_subs; sub != NULL && sub->name != NULL; sub++)
-            if (find_sub(row->subs, bytes_of_str(sub->name)) == NULL)
+        for (sub = command_sub_at(row->learned_subs); sub != NULL; sub = command_sub_at(sub + 1))
+            if (command_rows_find(row->subs, bytes_of_str(sub->name)) == NULL)
                 fn(ctx, sub, row);
     }
 }

@@ -50,6 +50,7 @@ enum command_flag {
     COMMAND_SCRIPT = 1 << 16,     /* may write keys that it does not name; see call_write */
     COMMAND_CACHED = 1 << 17,     /* a read that L1 may answer */
     COMMAND_NOT_QUEUED = 1 << 18, /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
+    COMMAND_WAITS = 1 << 20,      /* runs when the client's earlier commands have been answered */
     COMMAND_NO_MULTI = 1 << 19,   /* refused inside MULTI */
 };
 
@@ -67,6 +68,11 @@ struct key_spec {
 
 #define COMMAND_SPECS_MAX 4
 #define COMMAND_NAME_MAX 64
+
+/* Rows of a table, and subcommands of one container, that an L2 may make up. Redis 7.0 has 240 and
+ * at most 28. */
+#define COMMAND_ROWS_MAX 4096
+#define COMMAND_SUBS_MAX 256
 
 /* Counters for INFO commandstats. */
 struct command_stats {
@@ -92,7 +98,7 @@ struct command {
     struct key_spec specs[COMMAND_SPECS_MAX];
     unsigned n_specs;
     struct command *own_subs;     /* owned by the table: the copy of `subs` */
-    struct command *learned_subs; /* owned by the table; ended by a row without name */
+    struct command *learned_subs; /* owned by the table; for command_sub_at */
     struct command_stats *stats;  /* owned by the table; one per row, kept over learning */
 };
 
@@ -106,8 +112,8 @@ void command_table_destroy(struct command_table *table);
 void command_table_add(struct command_table *table, const struct command *rows);
 
 /* Takes over L2's commands from its reply to COMMAND (RESP3 bytes, or RESP2's without the maps). `read_fn` and `write_fn` serve
- * rows that larder has none of its own for. Rows stay where they are when they are learned again, so pointers to them hold; those of
- * subcommands hold until the next learning. Returns the number of rows, 0 when the reply can't be understood. */
+ * rows that larder has none of its own for. Rows, those of subcommands too, stay where they are when they are learned again, and
+ * never leave: pointers to them hold. Returns the number of rows, 0 when the reply can't be understood. */
 size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn);
 
 /* Finds a command by name in any case; NULL: unknown. */
@@ -115,6 +121,17 @@ const struct command *command_table_find(const struct command_table *table, stru
 
 /* Finds the row that counts for a call: the subcommand's where argv[1] names one, else the command's own. */
 const struct command *command_resolve(const struct command *command, const struct bytes *argv, size_t argc);
+
+/* The subcommand's row at `sub` or the next one behind it; NULL: there is none. An array of them ends with a row without name,
+ * whose learned_subs is the array that goes on (of those that were learned later) or NULL.
+ *
+ *     for (sub = command_sub_at(row->learned_subs); sub != NULL; sub = command_sub_at(sub + 1)) */
+static inline const struct command *command_sub_at(const struct command *sub)
+{
+    while (sub != NULL && sub->name == NULL)
+        sub = sub->learned_subs;
+    return sub;
+}
 
 /* True when argc suits the row's arity. */
 static inline bool command_arity_ok(const struct command *command, size_t argc)

@@ -11,10 +11,20 @@ struct command_table {
     size_t n_rows;
 };
 
-/* The row of a name, created (empty but for its counters, without name) when there is none; NULL: not a name. */
+/* The row of a name, created (empty but for its counters, without name) when there is none; NULL: not a name, or the table is
+ * full. */
 struct command *command_table_insert(struct command_table *table, struct bytes name);
 
-/* Frees an array of subcommand rows with their counters. */
+/* True when a name may stand in the table. A NUL would end it early, so that it were never found again. */
+static inline bool command_name_is_good(struct bytes name)
+{
+    return name.len > 0 && name.len < COMMAND_NAME_MAX && memchr(name.ptr, '\0', name.len) == NULL;
+}
+
+/* Finds a subcommand in arrays for command_sub_at; NULL: none. */
+const struct command *command_rows_find(const struct command *subs, struct bytes name);
+
+/* Frees arrays of subcommand rows with their counters. */
 void command_rows_destroy(struct command *rows, bool owns_names);
 
 /* Frees the name of a learned row. */

@@ -101,6 +101,7 @@ struct config {
     int64_t upstream_backoff_min_ms;
     int64_t upstream_backoff_max_ms; /* at least upstream_backoff_min_ms */
     int64_t upstream_max_inflight;
+    int64_t upstream_pinned_max;
     enum config_coherence coherence;
 
     /* Warming */

@@ -160,7 +160,10 @@ static const struct config_row rows[] = {
      .text = "Longest wait between two attempts to connect; not below upstream-backoff-min."},
     {ROW, .name = "upstream-max-inflight", INTEGER(upstream_max_inflight, 1, 1 << 24),
      .standard = "65536",
-     .text = "Commands that may wait for the upstream's reply; further ones fail at once."},
+     .text = "Commands that may wait for the upstream's reply; beyond it, clients are not read from."},
+    {ROW, .name = "upstream-pinned-max", INTEGER(upstream_pinned_max, 0, 65535),
+     .standard = "4096",
+     .text = "Links of their own that clients may hold at the upstream, while they block (BLPOP) or watch keys (WATCH)."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
      .flags = CONFIG_IMMUTABLE, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "

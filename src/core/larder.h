@@ -42,6 +42,7 @@ struct larder_rate {
 };
 
 struct warm_jobs;
+struct pinned_pool;
 
 struct larder {
     struct loop loop;
@@ -50,6 +51,7 @@ struct larder {
     struct tier *tier;              /* owned; holds store and link */
     struct store *store;            /* borrowed from tier */
     struct link *link;              /* borrowed from tier; NULL: L1 alone */
+    struct pinned_pool *pinned;     /* owned; NULL: L1 alone */
     struct command_table *commands; /* owned */
     struct warm_jobs *warm_jobs;    /* owned */
     struct listener listeners[LARDER_LISTENERS_MAX];
@@ -75,6 +77,7 @@ struct larder {
     int64_t paused_until_ms;        /* CLIENT PAUSE; 0: not paused */
     bool paused_writes_only;
     int64_t started_ms;             /* monotonic */
+    unsigned unstamped;             /* hits since the last reading of the clock */
     int64_t stamp_ns;               /* end of the last command, start of the next in the same batch */
     bool learned;                   /* L2's commands are known */
     char run_id[41];

@@ -33,6 +33,8 @@ static void update_watch(struct conn *conn)
      * event. */
     if (conn->blocked || (conn_pending_output(conn) > 0 && !conn->is_dirty))
         events |= LOOP_WRITE;
+    if (conn->watches_hangup)
+        events |= LOOP_HANGUP;
     loop_rewatch(conn->shared->loop, &conn->watch, events);
 }
 
@@ -63,6 +65,14 @@ void conn_close_after_output(struct conn *conn)
         return;
     conn->closing = true;
     conn_mark_dirty(conn);
+    update_watch(conn);
+}
+
+void conn_watch_hangup(struct conn *conn, bool watch)
+{
+    if (conn->closed || conn->watches_hangup == watch)
+        return;
+    conn->watches_hangup = watch;
     update_watch(conn);
 }
 
@@ -208,6 +218,10 @@ static void on_event(struct loop *loop, struct loop_watch *watch, unsigned event
 {
     (void)loop;
     struct conn *conn = watch->ctx;
+    if ((events & LOOP_HANGUP) && conn->watches_hangup) {
+        conn_close(conn, "client closed connection");
+        return;
+    }
     unsigned asked = watch->events;
     if ((events & LOOP_WRITE) && !on_writable(conn))
         return;

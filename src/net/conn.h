@@ -63,6 +63,7 @@ struct conn {
     TAILQ_ENTRY(conn) dirty_link;
     bool is_dirty;
     bool blocked; /* a write was short; on_drained is due once all is written */
+    bool watches_hangup; /* closed when the peer closes, although it is not read from */
     bool paused;  /* not read from */
     bool closing; /* close when `out` is written */
     bool closed;
@@ -110,6 +111,10 @@ static inline size_t conn_pending_input(const struct conn *conn)
 
 /* Stops, or goes on with, reading from the socket. */
 void conn_set_paused(struct conn *conn, bool paused);
+
+/* While `watch`, the connection is closed as soon as the peer closes its sending side, although it isn't read from: for an owner
+ * that holds something for the peer which nobody else should wait for. */
+void conn_watch_hangup(struct conn *conn, bool watch);
 
 /* Offers the bytes in `in` again, for an owner that had stopped taking them. Not from inside
  * on_input. */

@@ -78,6 +78,8 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
         events |= LOOP_READ;
     if (event->events & EPOLLOUT)
         events |= LOOP_WRITE;
+    if (event->events & EPOLLRDHUP)
+        events |= LOOP_HANGUP;
     if (event->events & (EPOLLERR | EPOLLHUP))
         events |= LOOP_READ | LOOP_WRITE;
     watch->fn(loop, watch, events);
@@ -112,7 +114,8 @@ void loop_run(struct loop *loop)
 static uint32_t kernel_events(unsigned events)
 {
     return (events & LOOP_READ ? (uint32_t)EPOLLIN : 0) |
-           (events & LOOP_WRITE ? (uint32_t)EPOLLOUT : 0);
+           (events & LOOP_WRITE ? (uint32_t)EPOLLOUT : 0) |
+           (events & LOOP_HANGUP ? (uint32_t)EPOLLRDHUP : 0);
 }
 
 int loop_watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events,

@@ -20,7 +20,8 @@
 struct loop;
 struct loop_watch;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+/* LOOP_HANGUP: the peer has closed its sending side; for sockets that aren't read from meanwhile. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
 
 /* `events` holds LOOP_READ and LOOP_WRITE; an error or a hang-up is reported as both. */
 typedef void loop_watch_fn(struct loop *loop, struct loop_watch *watch, unsigned events);

@@ -5,8 +5,8 @@
  * the parser remembers how far it came, so nothing is scanned twice. Arguments of a finished
  * request are slices of the offered bytes (of a text owned by the parser for inline commands).
  *
- *     data  *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhel           REQUEST_MORE, position behind "$5\r\n"
- *           *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n     REQUEST_OK, consumed is all
+ *     *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhel          REQUEST_MORE, position behind "$5\r\n"
+ *     *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n    REQUEST_OK, consumed is all
  *
  * Limits and error texts are those of Redis 7.0's networking.c, seen on redis-server 7.0.15.
  * Nothing is allocated on a declared length alone. Knows no commands. */

@@ -2,6 +2,7 @@
 #include "core/larder.h"
 #include "server/listen.h"
 #include "server/options.h"
+#include "upstream/pinned.h"
 
 #include <stdio.h>
 
@@ -43,6 +44,8 @@ bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
         struct link_options options = {0};
         options_link_settings(config, &options);
         link_configure(larder->link, &options);
+        options_link_settings(config, &options);
+        pinned_pool_configure(larder->pinned, &options, (size_t)config->upstream_pinned_max);
     }
     if (groups & CONFIG_STORE)
         apply_store(larder, config);

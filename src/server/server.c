@@ -7,6 +7,7 @@
 #include "server/cron.h"
 #include "server/listen.h"
 #include "server/options.h"
+#include "upstream/pinned.h"
 
 #include <stdio.h>
 #include <sys/random.h>
@@ -64,6 +65,14 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
     options_warm(&larder->config, &warm_options);
     larder->tier =
         tier_create(&larder->loop, store_create(&store_options), has_upstream ? &link_options : NULL, &tier_options);
+    if (has_upstream) {
+        struct link_options pinned_options;
+        if (!options_link(&larder->config, &pinned_options, error, size))
+            return false;
+        larder->pinned =
+            pinned_pool_create(&larder->loop, &pinned_options, (size_t)larder->config.upstream_pinned_max);
+        loop_add_hook(&larder->loop, pinned_pool_flush, larder->pinned);
+    }
     larder->store = tier_store(larder->tier);
     larder->link = tier_link(larder->tier);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);
@@ -154,6 +163,7 @@ void server_destroy(struct larder *larder)
     while ((client = TAILQ_FIRST(&larder->clients)) != NULL)
         client_close(client, "larder is shutting down");
     warm_jobs_destroy(larder->warm_jobs);
+    pinned_pool_destroy(larder->pinned);
     if (larder->tier != NULL)
         tier_destroy(larder->tier);
     loop_deinit(&larder->loop); /* frees clients */

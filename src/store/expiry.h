@@ -1,7 +1,7 @@
 /* Expiry: the sweep that frees what no lookup meets: expired entries, and dead ones of flushed
  * generations.
  *
- * It passes the buckets in order. In peace one pass takes EXPIRY_PASS_MS, spread evenly over the
+ * It passes the buckets in order. In peace one pass takes EXPIRY_PASS_MIN_MS to EXPIRY_PASS_MS by size, spread evenly over the
  * calls. It goes as fast as its slices allow while more than 5 % of the entries with a deadline
  * that it meets are expired, and while there are dead entries. Entries without a deadline are
  * skipped without being touched, by the index's marks. */
@@ -11,6 +11,7 @@
 #include "store/entry.h"
 
 #define EXPIRY_PASS_MS 60000
+#define EXPIRY_PASS_MIN_MS 1000
 
 struct expiry_tally {
     unsigned n_looked;  /* entries with a deadline */

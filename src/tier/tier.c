@@ -12,16 +12,6 @@ struct pass_op {
     void *ctx;
 };
 
-struct write_op {
-    struct tier *tier;
-    tier_reply_fn *fn;
-    void *ctx;
-    unsigned db;
-    enum tier_scope scope;
-    size_t n_keys;
-    struct bytes *keys; /* into the bytes behind the array, in this allocation */
-};
-
 /* Invalidations */
 
 static void on_invalidate(void *ctx, struct bytes key)
@@ -155,80 +145,6 @@ void tier_pass(struct tier *tier, unsigned db, struct bytes raw, tier_reply_fn *
     *op = (struct pass_op){fn, ctx};
     tier->counters.passes++;
     link_send(tier->link, db, raw, on_pass_reply, op);
-}
-
-/* Writes */
-
-/* Drops what a write touches from L1. Before it is sent, fetches that were sent earlier are doomed too. */
-static void drop_written(struct tier *tier, const struct write_op *op, bool before)
-{
-    int64_t now_ms = tier->loop->clock.mono_ms;
-    if (op->scope != TIER_KEYS) {
-        if (op->scope == TIER_DATABASE)
-            store_flush(tier->store, op->db);
-        else
-            store_flush_all(tier->store);
-        if (before) {
-            fetch_doom_all(tier, op->scope == TIER_DATABASE ? (int)op->db : -1, DOOM_BY_WRITE);
-            tier->counters.flushes_write++;
-        }
-        return;
-    }
-    for (size_t i = 0; i < op->n_keys; i++) {
-        uint64_t hash = store_hash(tier->store, op->keys[i]);
-        tier->counters.dropped_by_write += store_remove(tier->store, op->db, op->keys[i], hash, now_ms);
-        if (before && tier->n_fetches > 0)
-            fetch_doom_key(tier, op->db, op->keys[i], hash, DOOM_BY_WRITE);
-    }
-}
-
-/* REPLY or REFUSED: the end. FAILED: the client hears it now, LATE follows when the write can't take effect any more. */
-static void on_write_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
-{
-    struct write_op *op = ctx;
-    if (outcome != LINK_REFUSED)
-        drop_written(op->tier, op, false);
-    tier_reply_fn *fn = op->fn;
-    void *fn_ctx = op->ctx;
-    if (outcome != LINK_FAILED)
-        mem_free(op);
-    if (outcome != LINK_LATE)
-        fn(fn_ctx, reply);
-}
-
-static struct write_op *create_write(const struct bytes *keys, size_t n_keys)
-{
-    size_t size = sizeof(struct write_op);
-    size_t array;
-    if (__builtin_mul_overflow(n_keys, sizeof(struct bytes), &array) || __builtin_add_overflow(size, array, &size))
-        abort();
-    for (size_t i = 0; i < n_keys; i++)
-        size += keys[i].len; /* all lie in one query buffer, so the sum is bounded by its limit */
-    struct write_op *op = mem_alloc(size);
-    op->keys = (struct bytes *)(op + 1);
-    op->n_keys = n_keys;
-    char *data = (char *)(op->keys + n_keys);
-    for (size_t i = 0; i < n_keys; i++) {
-        if (keys[i].len > 0)
-            memcpy(data, keys[i].ptr, keys[i].len);
-        op->keys[i] = bytes_of(data, keys[i].len);
-        data += keys[i].len;
-    }
-    return op;
-}
-
-void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
-                size_t n_keys, tier_reply_fn *fn, void *ctx)
-{
-    struct write_op *op = create_write(keys, scope == TIER_KEYS ? n_keys : 0);
-    op->tier = tier;
-    op->fn = fn;
-    op->ctx = ctx;
-    op->db = db;
-    op->scope = scope;
-    tier->counters.writes++;
-    drop_written(tier, op, true);
-    link_send_write(tier->link, db, raw, on_write_reply, op);
 }
 
 /* L1 only */

@@ -109,6 +109,14 @@ enum tier_scope {
 void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
                 size_t n_keys, tier_reply_fn *fn, void *ctx);
 
+/* The same protection for a write that is sent on another link than the tracking one: between begin and end, what it touches
+ * may be read before or after it. `begin` (before it is sent) drops the keys and dooms their fetches; `end` (when its reply is there,
+ * or the link is lost) does so again, since a fetch meanwhile may have been ahead of the write, and frees the guard. */
+struct tier_guard;
+struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope, const struct bytes *keys,
+                                    size_t n_keys) __attribute__((returns_nonnull));
+void tier_guard_end(struct tier_guard *guard);
+
 /* L1 only */
 
 /* Drops a key in one database (and dooms its fetch). Returns true when an entry was there. */

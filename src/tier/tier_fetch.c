@@ -218,27 +218,49 @@ static void append_command(struct buf *out, const char *name, size_t name_len, s
     len += 3 + bytes_format_i64((int64_t)key.len, head + len + 3);
     memcpy(head + len, "\r\n", 2);
     len += 2;
-    /* tier_fetch_warm made the room. */
+    /* The caller made the room. */
     memcpy(out->data + out->len, head, len);
     memcpy(out->data + out->len + len, key.ptr, key.len);
     memcpy(out->data + out->len + len + key.len, "\r\n", 2);
     out->len += len + key.len + 2;
 }
 
+/* Without memory for the key, the fetch is doomed from the start: it answers, and fills nothing. */
 static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
 {
     struct fetch *fetch = mem_try(sizeof(*fetch) + key.len);
-    if (fetch == NULL)
-        return NULL;
+    bool has_key = fetch != NULL;
+    if (!has_key)
+        fetch = mem_alloc(sizeof(*fetch));
     memset(fetch, 0, sizeof(*fetch));
     fetch->tier = tier;
     fetch->db = db;
     fetch->hash = hash;
     fetch->sent_ms = tier->loop->clock.mono_ms;
-    fetch->key_len = key.len;
-    if (key.len > 0)
+    fetch->doomed = !has_key;
+    fetch->key_len = has_key ? key.len : 0;
+    if (fetch->key_len > 0)
         memcpy(fetch->key, key.ptr, key.len);
     return fetch;
+}
+
+static void send(struct fetch *fetch, struct bytes key)
+{
+    struct tier *tier = fetch->tier;
+    struct buf *out = &tier->scratch;
+    size_t get_len = 0;
+    out->len = 0;
+    if (buf_reserve(out, 2 * (key.len + 128))) {
+        append_command(out, "GET", 3, key);
+        get_len = out->len;
+        append_command(out, "PTTL", 4, key);
+    } else {
+        link_distrust(tier->link, "out of memory for a command"); /* which refuses the two below */
+    }
+    link_send(tier->link, fetch->db, bytes_of(out->data, get_len), on_value, fetch);
+    link_send(tier->link, fetch->db, bytes_of(out->data + get_len, out->len - get_len), on_pttl, fetch);
+    out->len = 0;
+    buf_trim(out, 65536);
 }
 
 void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
@@ -249,24 +271,16 @@ void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t 
         join(fetch, fn, ctx);
         return;
     }
-    struct buf *out = &tier->scratch;
-    out->len = 0;
-    bool room = buf_reserve(out, 2 * (key.len + 128));
-    fetch = room ? create(tier, db, key, hash) : NULL;
-    if (fetch == NULL)
-        abort(); /* a key's size was within the client's query buffer: its copy is small beside it */
+    fetch = create(tier, db, key, hash);
     fetch->first = (struct fetch_waiter){fn, ctx};
     fetch->ttl_cap_ms = ttl_cap_ms;
-    fetch->in_table = true;
-    tier->n_fetches++;
+    fetch->in_table = !fetch->doomed;
     tier->counters.fetches++;
-    LIST_INSERT_HEAD(bucket_of(tier, hash), fetch, bucket_link);
-    append_command(out, "GET", 3, key);
-    size_t get_len = out->len;
-    append_command(out, "PTTL", 4, key);
-    link_send(tier->link, db, bytes_of(out->data, get_len), on_value, fetch);
-    link_send(tier->link, db, bytes_of(out->data + get_len, out->len - get_len), on_pttl, fetch);
-    buf_trim(out, 65536);
+    if (fetch->in_table) {
+        tier->n_fetches++;
+        LIST_INSERT_HEAD(bucket_of(tier, hash), fetch, bucket_link);
+    }
+    send(fetch, key);
 }
 
 void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn, void *ctx)

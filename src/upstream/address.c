@@ -237,3 +237,17 @@ void address_format(const struct address *address, char *out, size_t size)
     else
         snprintf(out, size, "%s:%u", address->host, address->port);
 }
+
+static char *copy_text(const char *text)
+{
+    return text != NULL ? mem_strdup(text) : NULL;
+}
+
+void address_copy(struct address *to, const struct address *from)
+{
+    *to = *from;
+    to->host = copy_text(from->host);
+    to->path = copy_text(from->path);
+    to->username = copy_text(from->username);
+    to->password = copy_text(from->password);
+}

@@ -24,6 +24,9 @@ struct address {
 bool address_parse(struct address *address, const char *text, char *error, size_t size)
     __attribute__((warn_unused_result));
 
+/* A deep copy. */
+void address_copy(struct address *to, const struct address *from);
+
 /* Frees the texts, wiping the password. */
 void address_deinit(struct address *address);
 

@@ -144,6 +144,22 @@ static void free_secret(char *secret)
     mem_free(secret);
 }
 
+void link_options_copy(struct link_options *to, const struct link_options *from)
+{
+    *to = *from;
+    address_copy(&to->address, &from->address);
+    to->username = from->username != NULL ? mem_strdup(from->username) : NULL;
+    to->password = from->password != NULL ? mem_strdup(from->password) : NULL;
+}
+
+void link_options_deinit(struct link_options *options)
+{
+    address_deinit(&options->address);
+    free_secret(options->username);
+    free_secret(options->password);
+    memset(options, 0, sizeof(*options));
+}
+
 void link_destroy(struct link *link)
 {
     link_set_error(link, "larder is shutting down");

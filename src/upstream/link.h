@@ -85,6 +85,10 @@ struct link_figures {
     int64_t rtt_us; /* smoothed time from sending to reply (EWMA, 1/8) */
 };
 
+/* A deep copy, for another link to the same place; and its end (secrets are wiped). */
+void link_options_copy(struct link_options *to, const struct link_options *from);
+void link_options_deinit(struct link_options *options);
+
 struct link;
 
 /* Creates a link, DOWN, and starts to connect in the next turn. `handlers` and `ctx` are borrowed.

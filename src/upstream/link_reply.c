@@ -65,7 +65,8 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
     switch (task->type) {
     case REDIS_REPLY_STATUS: return put_line(link, '+', str, len);
     case REDIS_REPLY_ERROR: return put_line(link, '-', str, len);
-    case REDIS_REPLY_BIGNUM: return put_line(link, '(', str, len);
+    case REDIS_REPLY_BIGNUM:
+        return len > 0 ? put_line(link, '(', str, len) : refuse(link, "a number without digits");
     default:
         if (put_header(link, task->type == REDIS_REPLY_VERB ? '=' : '$', (int64_t)len, len) == NULL)
             return NULL;
@@ -77,7 +78,7 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
 static void *create_array(const redisReadTask *task, size_t elements)
 {
     struct link *link = task->privdata;
-    unsigned depth = 0;
+    unsigned depth = 1;
     for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent)
         if (++depth > LINK_DEPTH_MAX)
             return refuse(link, "nested too deeply");

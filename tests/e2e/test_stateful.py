@@ -9,16 +9,9 @@ from deviations import DEVIATIONS
 from support.resp import Error
 
 STATEFUL = [
-    ("MULTI",), ("EXEC",), ("DISCARD",), ("WATCH", "k"), ("UNWATCH",),
-    ("BLPOP", "k", 0), ("BRPOP", "k", 0), ("BRPOPLPUSH", "a", "b", 0),
-    ("BLMOVE", "a", "b", "LEFT", "RIGHT", 0), ("BLMPOP", 0, 1, "k", "LEFT"),
-    ("BZPOPMIN", "k", 0), ("BZPOPMAX", "k", 0), ("BZMPOP", 0, 1, "k", "MIN"),
-    ("XREAD", "BLOCK", 0, "STREAMS", "k", "$"),
-    ("xread", "count", 1, "block", 0, "streams", "k", 0),
-    ("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "k", ">"),
     ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "c"), ("UNSUBSCRIBE",),
     ("PUNSUBSCRIBE",), ("SUNSUBSCRIBE",), ("MONITOR",),
-    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"), ("WAIT", 0, 0),
+    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"),
     ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
 ]
 ADMIN = [("SHUTDOWN", "NOSAVE"), ("REPLICAOF", "127.0.0.1", 1), ("SLAVEOF", "127.0.0.1", 1),
@@ -66,12 +59,3 @@ def test_xread_without_block_falls_through(pair):
     with pair.larder.conn() as conn:
         assert conn("XADD", "block", "1-1", "f", "v") == b"1-1"
         assert conn("XREAD", "STREAMS", "block", "0")[0][0] == b"block"
-
-
-def test_what_multi_refused_is_not_a_transaction(pair):
-    """After the refused MULTI the commands run at once: no QUEUED, and L2's link is in no state."""
-    with pair.larder.conn() as one, pair.larder.conn() as two:
-        got = one.pipeline([("MULTI",), ("SET", "k", "1"), ("EXEC",)])
-        assert isinstance(got[0], Error) and got[1] == b"OK" and isinstance(got[2], Error)
-        assert two("GET", "k") == b"1"
-    assert pair.l2.once("GET", "k") == b"1"

@@ -196,41 +196,55 @@ START_TEST(the_replaced_entry_stays_until_it_is_replaced)
 }
 END_TEST
 
-/* The oldest entry is the best candidate while it is replaced by a larger one. */
-START_TEST(the_best_candidate_can_be_replaced)
+/* "b" is pooled when "a" goes, and is the only candidate while it is replaced itself. */
+START_TEST(a_pooled_candidate_can_be_replaced)
 {
-    store = support_create(STORE_ALLKEYS_LRU, SMALL_BUDGET);
-    for (unsigned n = 0; n < 2000; n++)
-        support_assert(support_put_cold(store, n, 5, 0, START_MS + n * 20) == STORE_OK);
-    unsigned n_replaced = 0;
-    for (unsigned n = 0; n < 2000; n++) {
-        char key[32];
-        snprintf(key, sizeof(key), "cold:%u", n);
-        if (!support_has(store, 0, key, START_MS + 100000))
-            continue;
-        support_assert(support_put_cold(store, n, 300, 0, START_MS + 100000 + n * 20) == STORE_OK);
-        const struct entry *entry = support_find(store, 0, key, START_MS + 100000 + n * 20);
-        support_assert(entry != NULL && entry->value_len == 300);
-        n_replaced++;
+    static char value[500];
+    memset(value, 'x', sizeof(value) - 1);
+    unsigned n_tried = 0;
+    for (unsigned round = 1; round <= 100; round++) {
+        struct store_options options;
+        store_options_default(&options);
+        options.policy = STORE_VOLATILE_LRU;
+        options.seed = round;
+        options.max_entries = 20;
+        store = store_create(&options);
+        support_fill(store, 0, 18, 0, START_MS);
+        support_put(store, 0, "a", "value", START_MS + 10000, START_MS);
+        support_put(store, 0, "b", "value", START_MS + 10000, START_MS + 1000);
+        support_put(store, 0, "new", "value", 0, START_MS + 2000);
+        if (support_has(store, 0, "b", START_MS + 2000)) {
+            support_reconfigure(store, STORE_VOLATILE_LRU, support_used(store));
+            support_assert(support_try(store, 0, "b", value, START_MS + 10000, START_MS + 3000) ==
+                           STORE_OVER_BUDGET);
+            support_is(store, 0, "b", "value", START_MS + 3000);
+            n_tried++;
+        }
+        store_destroy(store);
     }
-    ck_assert_uint_gt(n_replaced, 100);
+    ck_assert_uint_gt(n_tried, 20);
+    store = NULL;
 }
 END_TEST
 
-/* What is expired goes first where room is made, but not the one that is being replaced. */
+/* What is expired goes first where room is made, but not the one that is being replaced. Few
+ * buckets and many hash keys, as it must be met in the same bucket. */
 START_TEST(an_expired_entry_can_be_replaced)
 {
-    static const enum store_policy policies[] = {STORE_ALLKEYS_LRU, STORE_NOEVICTION};
-    for (unsigned p = 0; p < 2; p++) {
-        store = support_create(STORE_ALLKEYS_LRU, 0);
-        for (unsigned n = 0; n < 200; n++)
+    for (unsigned round = 1; round <= 100; round++) {
+        struct store_options options;
+        store_options_default(&options);
+        options.seed = round;
+        store = store_create(&options);
+        for (unsigned n = 0; n < 60; n++)
             support_assert(support_put_cold(store, n, 5, START_MS + 100, START_MS) == STORE_OK);
-        support_reconfigure(store, policies[p], support_used(store));
+        support_reconfigure(store, round % 2 ? STORE_ALLKEYS_LRU : STORE_NOEVICTION,
+                            support_used(store));
         unsigned n_put = 0;
-        for (unsigned n = 0; n < 200; n++)
+        for (unsigned n = 0; n < 60; n++)
             n_put += support_put_cold(store, n, 60, 0, START_MS + 100) == STORE_OK;
-        ck_assert_uint_gt(n_put, 80);
-        ck_assert_uint_eq(support_counters(store).expirations, 200);
+        support_assert(n_put >= 20);
+        support_assert(support_counters(store).expirations == 60);
         store_destroy(store);
     }
     store = NULL;
@@ -244,14 +258,15 @@ START_TEST(used_candidates_are_spared)
     for (unsigned n = 0; n < 1000; n++)
         support_put(store, 0, support_key(n), "value", 0, START_MS + n * 20);
     support_reconfigure(store, STORE_ALLKEYS_LRU, support_used(store));
+    int64_t now_ms = START_MS + 20000;
     for (unsigned n = 0; n < 10; n++)
-        support_assert(support_put_cold(store, n, 5, 0, START_MS + 30000) == STORE_OK);
+        support_assert(support_put_cold(store, n, 5, 0, now_ms) == STORE_OK);
     for (unsigned n = 0; n < 500; n++)
-        support_find(store, 0, support_key(n), START_MS + 40000);
-    unsigned before = support_count(store, 0, 500, START_MS + 40000);
+        support_find(store, 0, support_key(n), now_ms + 20);
+    unsigned before = support_count(store, 0, 500, now_ms + 20);
     for (unsigned n = 10; n < 25; n++)
-        support_assert(support_put_cold(store, n, 5, 0, START_MS + 40000) == STORE_OK);
-    ck_assert_uint_ge(support_count(store, 0, 500, START_MS + 40000) + 4, before);
+        support_assert(support_put_cold(store, n, 5, 0, now_ms + 40) == STORE_OK);
+    ck_assert_uint_ge(support_count(store, 0, 500, now_ms + 40) + 4, before);
 }
 END_TEST
 
@@ -260,17 +275,18 @@ START_TEST(candidates_that_became_persistent_are_spared)
     store = support_create(STORE_VOLATILE_TTL, SMALL_BUDGET);
     for (unsigned n = 0; n < 1000; n++)
         support_assert(support_put_cold(store, n, 5, START_MS + 100000 + n, START_MS) == STORE_OK);
-    size_t entries = support_gauges(store).entries;
-    ck_assert_uint_lt(entries, 1000);
+    unsigned n_persistent = 0;
     for (unsigned n = 0; n < 1000; n++) {
         char name[32];
         struct bytes key = bytes_of(name, (size_t)snprintf(name, sizeof(name), "cold:%u", n));
-        store_set_deadline(store, 0, key, store_hash(store, key), 0, START_MS);
+        if (n % 10 != 0)
+            n_persistent += store_set_deadline(store, 0, key, store_hash(store, key), 0, START_MS);
     }
     unsigned n_new = 0;
     while (support_try(store, 0, support_key(n_new), "value", 0, START_MS) == STORE_OK)
         n_new++;
-    ck_assert_uint_eq(support_gauges(store).entries, entries + n_new);
+    struct store_gauges gauges = support_gauges(store);
+    ck_assert_uint_eq(gauges.entries - gauges.volatile_entries, n_persistent + n_new);
 }
 END_TEST
 
@@ -338,7 +354,7 @@ int main(void)
         few_volatile_entries_are_found_in_the_end,
         background_work_finds_candidates,
         the_replaced_entry_stays_until_it_is_replaced,
-        the_best_candidate_can_be_replaced,
+        a_pooled_candidate_can_be_replaced,
         an_expired_entry_can_be_replaced,
         used_candidates_are_spared,
         candidates_that_became_persistent_are_spared,

@@ -1,9 +1,9 @@
 """The rows of the differential table, a file a subject; importing them fills TABLE."""
 
-from rows import (bits, connection, errors, expire, generic, hashes, introspection, keyspace, lists,
+from rows import (bits, blocking, connection, errors, expire, generic, hashes, introspection, keyspace, lists,
                   numbers, scripts, serialise, set_command, sets, sort, streams, strings, values,
-                  zsets)
+                  transactions, zsets)
 
-__all__ = ["bits", "connection", "errors", "expire", "generic", "hashes", "introspection",
+__all__ = ["bits", "blocking", "connection", "errors", "expire", "generic", "hashes", "introspection",
            "keyspace", "lists", "numbers", "scripts", "serialise", "set_command", "sets", "sort",
-           "streams", "strings", "values", "zsets"]
+           "streams", "strings", "transactions", "values", "zsets"]

@@ -1,0 +1,117 @@
+/* Writes: what they touch leaves L1 before they are sent and after they have run. The rules are in tier.h. */
+#include "tier/tier_internal.h"
+
+#include "base/mem.h"
+
+struct tier_guard {
+    struct tier *tier;
+    unsigned db;
+    enum tier_scope scope;
+    size_t n_keys;
+    struct bytes *keys; /* into the bytes behind the array, in this allocation */
+    tier_reply_fn *fn;  /* of a write on the tracking link */
+    void *ctx;
+};
+
+/* Drops what is guarded from L1, and dooms the key's fetches under way when they may have read what was there before. */
+static void drop_guarded(const struct tier_guard *guard, bool doom)
+{
+    struct tier *tier = guard->tier;
+    int64_t now_ms = tier->loop->clock.mono_ms;
+    if (!tier->options.l1_enabled && tier->n_fetches == 0)
+        return; /* there is nothing to drop */
+    if (guard->scope != TIER_KEYS) {
+        if (guard->scope == TIER_DATABASE)
+            store_flush(tier->store, guard->db);
+        else
+            store_flush_all(tier->store);
+        if (doom)
+            fetch_doom_all(tier, guard->scope == TIER_DATABASE ? (int)guard->db : -1, DOOM_BY_WRITE);
+        return;
+    }
+    for (size_t i = 0; i < guard->n_keys; i++) {
+        uint64_t hash = store_hash(tier->store, guard->keys[i]);
+        tier->counters.dropped_by_write += store_remove(tier->store, guard->db, guard->keys[i], hash, now_ms);
+        if (doom && tier->n_fetches > 0)
+            fetch_doom_key(tier, guard->db, guard->keys[i], hash, DOOM_BY_WRITE);
+    }
+}
+
+/* Bytes of a guard with copies of the keys. Returns false when they can't be counted. */
+static bool guard_size(const struct bytes *keys, size_t n_keys, size_t *size)
+{
+    size_t array;
+    *size = sizeof(struct tier_guard);
+    if (__builtin_mul_overflow(n_keys, sizeof(struct bytes), &array) || __builtin_add_overflow(*size, array, size))
+        return false;
+    for (size_t i = 0; i < n_keys; i++)
+        if (__builtin_add_overflow(*size, keys[i].len, size))
+            return false;
+    return true;
+}
+
+static struct tier_guard *create_guard(enum tier_scope scope, const struct bytes *keys, size_t n_keys)
+{
+    size_t size;
+    struct tier_guard *guard = guard_size(keys, n_keys, &size) ? mem_try(size) : NULL;
+    if (guard == NULL) {
+        /* No memory for the keys: the whole database goes, which needs none. */
+        guard = mem_alloc(sizeof(*guard));
+        guard->scope = scope == TIER_ALL ? TIER_ALL : TIER_DATABASE;
+        n_keys = 0;
+    } else {
+        guard->scope = scope;
+    }
+    guard->keys = (struct bytes *)(guard + 1);
+    guard->n_keys = n_keys;
+    char *data = (char *)(guard->keys + n_keys);
+    for (size_t i = 0; i < n_keys; i++) {
+        if (keys[i].len > 0)
+            memcpy(data, keys[i].ptr, keys[i].len);
+        guard->keys[i] = bytes_of(data, keys[i].len);
+        data += keys[i].len;
+    }
+    return guard;
+}
+
+struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope, const struct bytes *keys,
+                                    size_t n_keys)
+{
+    struct tier_guard *guard = create_guard(scope, keys, scope == TIER_KEYS ? n_keys : 0);
+    guard->tier = tier;
+    guard->db = db;
+    tier->counters.writes++;
+    tier->counters.flushes_write += guard->scope != TIER_KEYS;
+    drop_guarded(guard, true);
+    return guard;
+}
+
+void tier_guard_end(struct tier_guard *guard)
+{
+    drop_guarded(guard, true);
+    mem_free(guard);
+}
+
+/* REPLY or REFUSED: the end. FAILED: the client hears it now, LATE follows when the write can't take effect any more. Fetches
+ * that were sent behind the write, on the same link, have seen it: they are not doomed again. */
+static void on_write_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct tier_guard *guard = ctx;
+    if (outcome != LINK_REFUSED)
+        drop_guarded(guard, false);
+    tier_reply_fn *fn = guard->fn;
+    void *fn_ctx = guard->ctx;
+    if (outcome != LINK_FAILED)
+        mem_free(guard);
+    if (outcome != LINK_LATE)
+        fn(fn_ctx, reply);
+}
+
+void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
+                size_t n_keys, tier_reply_fn *fn, void *ctx)
+{
+    struct tier_guard *guard = tier_guard_begin(tier, db, scope, keys, n_keys);
+    guard->fn = fn;
+    guard->ctx = ctx;
+    link_send_write(tier->link, db, raw, on_write_reply, guard);
+}
