@@ -24,13 +24,18 @@ void client_list_all(struct call *call);
 /* CLIENT KILL (client_kill.c). */
 void client_kill(struct call *call);
 
-/* The types of clients that Redis knows; larder's are all normal. */
+/* The types of clients that Redis knows; larder's are normal, or have subscriptions. */
 enum client_type {
     CLIENT_TYPE_NORMAL,
     CLIENT_TYPE_REPLICA,
     CLIENT_TYPE_PUBSUB,
     CLIENT_TYPE_MASTER
 };
+
+static inline enum client_type client_commands_type(const struct client *client)
+{
+    return client_is_subscriber(client) ? CLIENT_TYPE_PUBSUB : CLIENT_TYPE_NORMAL;
+}
 
 /* Reads a type's name (any case). Writes Redis's error and returns false when there is none of that
  * name. */

@@ -7,7 +7,8 @@ struct kill_filter {
     bool has_addr, has_laddr;
     struct bytes addr, laddr;
     uint64_t id;           /* 0: any */
-    enum client_type type; /* CLIENT_TYPE_NORMAL is what all are */
+    bool has_type;
+    enum client_type type;
     bool skip_me;
 };
 
@@ -26,8 +27,10 @@ static bool read_option(struct call *call, size_t i, struct kill_filter *filter)
         filter->id = (uint64_t)id;
         return true;
     }
-    if (has_value && bytes_is(option, "type"))
+    if (has_value && bytes_is(option, "type")) {
+        filter->has_type = true;
         return client_commands_parse_type(call, value, &filter->type);
+    }
     if (has_value && bytes_is(option, "addr")) {
         filter->has_addr = true;
         filter->addr = value;
@@ -56,7 +59,7 @@ static bool read_option(struct call *call, size_t i, struct kill_filter *filter)
 static bool matches(const struct kill_filter *filter, const struct client *client,
                     const struct client *me)
 {
-    if (client->conn.closed || filter->type != CLIENT_TYPE_NORMAL)
+    if (client->conn.closed || (filter->has_type && filter->type != client_commands_type(client)))
         return false;
     if (filter->has_addr && !bytes_equal(filter->addr, bytes_of_str(client->peer)))
         return false;
@@ -90,7 +93,7 @@ static size_t kill_matching(struct call *call, const struct kill_filter *filter,
 void client_kill(struct call *call)
 {
     bool is_old_form = call->argc == 3;
-    struct kill_filter filter = {.type = CLIENT_TYPE_NORMAL, .skip_me = !is_old_form};
+    struct kill_filter filter = {.skip_me = !is_old_form};
     if (is_old_form) {
         filter.has_addr = true;
         filter.addr = call->argv[2];

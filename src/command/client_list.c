@@ -29,6 +29,10 @@ static const char *last_name(struct listing *listing, const struct client *clien
 static void write_flags(const struct client *client, char out[8])
 {
     char *p = out;
+    if (client->is_monitor)
+        *p++ = 'O';
+    if (client_is_subscriber(client))
+        *p++ = 'P';
     if (client->ending)
         *p++ = 'c';
     if (client->is_unix)
@@ -61,6 +65,11 @@ static size_t argument_bytes(const struct listing *listing, const struct client 
     return bytes;
 }
 
+static size_t count_subscriptions(const struct client *client, enum pubsub_kind kind)
+{
+    return client->pubsub != NULL ? pubsub_count(client->pubsub, kind) : 0;
+}
+
 static void add_client(struct listing *listing, const struct client *client)
 {
     char flags[8];
@@ -74,10 +83,13 @@ static void add_client(struct listing *listing, const struct client *client)
                    argument_bytes(listing, client);
     bool ok = buf_printf(&listing->text,
                          "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u "
-                         "sub=0 psub=0 ssub=0 multi=-1 ",
+                         "sub=%zu psub=%zu ssub=%zu multi=-1 ",
                          (unsigned long long)client->id, client->peer, client->local, conn->fd,
                          client->name, (long long)((now_ms - client->created_ms) / 1000),
-                         (long long)((now_ms - client->active_ms) / 1000), flags, client->db);
+                         (long long)((now_ms - client->active_ms) / 1000), flags, client->db,
+                         count_subscriptions(client, PUBSUB_CHANNEL),
+                         count_subscriptions(client, PUBSUB_PATTERN),
+                         count_subscriptions(client, PUBSUB_SHARD));
     ok = ok && buf_printf(&listing->text,
                           "qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
                           "oll=%zu omem=%zu tot-mem=%zu ",
@@ -148,8 +160,8 @@ void client_list_all(struct call *call)
         return;
     }
     const struct client *client;
-    if (type == CLIENT_TYPE_NORMAL)
-        TAILQ_FOREACH(client, &call->larder->clients, link)
-    add_client(&listing, client);
+    TAILQ_FOREACH(client, &call->larder->clients, link)
+        if (call->argc == 2 || client_commands_type(client) == type)
+            add_client(&listing, client);
     finish(call, &listing);
 }

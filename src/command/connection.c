@@ -8,18 +8,25 @@
 #include "command/info.h"
 #include "command/subcommand.h"
 #include "core/blocked.h"
+#include "core/monitor.h"
 #include "core/transaction.h"
 
 #include <limits.h>
 
 static void ping(struct call *call)
 {
-    if (call->argc > 2)
+    if (call->argc > 2) {
         call_wrong_arity(call);
-    else if (call->argc == 2)
+    } else if (call->client->proto == 2 && client_is_subscriber(call->client)) {
+        /* In RESP2 a subscriber gets nothing but arrays. */
+        reply_array(&call->reply, 2);
+        reply_bulk_str(&call->reply, "pong");
+        reply_bulk(&call->reply, call->argc == 2 ? call->argv[1] : BYTES(""));
+    } else if (call->argc == 2) {
         reply_bulk(&call->reply, call->argv[1]);
-    else
+    } else {
         reply_status(&call->reply, "PONG");
+    }
 }
 
 static void echo(struct call *call)
@@ -43,6 +50,8 @@ static void reset(struct call *call)
     transaction_destroy(call->client->multi);
     call->client->multi = NULL;
     blocked_leave(call->client);
+    client_leave_pubsub(call->client);
+    monitor_remove(call->client);
     struct client *client = call->client;
     client->db = call->larder->first_db;
     client->authenticated = !has_password(call->larder);

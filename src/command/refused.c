@@ -110,18 +110,6 @@ static const struct command cluster_subs[] = {
     }
 
 const struct command refused_commands[] = {
-    STATEFUL("subscribe", -2, "pubsub", "2.0.0", "Listens to channels", "channel [channel ...]"),
-    STATEFUL("psubscribe", -2, "pubsub", "2.0.0", "Listens to channels by pattern",
-             "pattern [pattern ...]"),
-    STATEFUL("ssubscribe", -2, "pubsub", "7.0.0", "Listens to shard channels",
-             "shardchannel [shardchannel ...]"),
-    STATEFUL("unsubscribe", -1, "pubsub", "2.0.0", "Stops listening to channels",
-             "[channel [channel ...]]"),
-    STATEFUL("punsubscribe", -1, "pubsub", "2.0.0", "Stops listening by pattern",
-             "[pattern [pattern ...]]"),
-    STATEFUL("sunsubscribe", -1, "pubsub", "7.0.0", "Stops listening to shard channels",
-             "[shardchannel [shardchannel ...]]"),
-    STATEFUL("monitor", 1, "server", "1.0.0", "Shows every command as it comes", NULL),
     STATEFUL("sync", 1, "server", "1.0.0", "Starts replication", NULL),
     STATEFUL("psync", -3, "server", "2.8.0", "Starts or goes on with replication",
              "replicationid offset"),

@@ -1,6 +1,7 @@
 /* Clients: accepting, ending, limits; see client.h. What they say is read in client_input.c, what they hear is in slot.c. */
 #include "core/blocked.h"
 #include "core/larder.h"
+#include "core/monitor.h"
 #include "core/transaction.h"
 
 #include "base/log.h"
@@ -95,6 +96,25 @@ static void orphan_slots(struct client *client)
     client->n_slots = 0;
 }
 
+bool client_is_subscriber(const struct client *client)
+{
+    return client->pubsub != NULL && pubsub_total(client->pubsub) > 0;
+}
+
+const struct config_output_limit *client_output_limit(const struct client *client)
+{
+    int class = client_is_subscriber(client) ? CONFIG_CLASS_PUBSUB : CONFIG_CLASS_NORMAL;
+    return &client->larder->config.client_output_buffer_limit[class];
+}
+
+void client_leave_pubsub(struct client *client)
+{
+    struct pubsub_subscriber *subscriber = client->pubsub;
+    client->pubsub = NULL;
+    if (subscriber != NULL)
+        pubsub_leave(client->larder->pubsub, subscriber);
+}
+
 static void on_close(struct conn *conn, const char *why)
 {
     struct client *client = (struct client *)conn;
@@ -103,6 +123,8 @@ static void on_close(struct conn *conn, const char *why)
         (unsigned long long)client->n_commands, why);
     orphan_slots(client);
     blocked_leave(client);
+    client_leave_pubsub(client);
+    monitor_remove(client);
     if (client->is_resumable)
         TAILQ_REMOVE(&larder->resumable, client, resume_link);
     client->is_resumable = false;
@@ -201,7 +223,7 @@ void client_resume_hook(struct loop *loop, void *ctx)
 
 static bool is_over_soft_limit(struct client *client, int64_t now_ms)
 {
-    const struct config_output_limit *limit = &client->larder->config.client_output_buffer_limit[CONFIG_CLASS_NORMAL];
+    const struct config_output_limit *limit = client_output_limit(client);
     size_t pending = conn_pending_output(&client->conn) + client->slot_bytes;
     if (limit->soft_bytes == 0 || pending <= (size_t)limit->soft_bytes) {
         client->over_soft_limit_since_ms = 0;
@@ -219,7 +241,8 @@ void client_cron(struct larder *larder)
     struct client *client = TAILQ_FIRST(&larder->clients);
     while (client != NULL) {
         struct client *next = TAILQ_NEXT(client, link);
-        if (idle_ms > 0 && client->n_slots == 0 && now_ms - client->active_ms > idle_ms) {
+        bool is_listening = client->is_monitor || client_is_subscriber(client); /* as Redis, these are never idle */
+        if (idle_ms > 0 && client->n_slots == 0 && !is_listening && now_ms - client->active_ms > idle_ms) {
             larder->stats.clients_closed_idle++;
             client_close(client, "idle for longer than timeout");
         } else if (is_over_soft_limit(client, now_ms)) {

@@ -25,6 +25,8 @@ struct command;
 struct transaction;
 struct blocked;
 struct pinned;
+struct pubsub_subscriber;
+struct config_output_limit;
 
 struct reply_slot {
     TAILQ_ENTRY(reply_slot) link;
@@ -59,6 +61,8 @@ struct client {
     size_t slot_bytes;               /* of finished replies that wait for those before them */
     struct blocked *blocked;         /* borrowed; the command that it waits in, on a link of its own */
     struct pinned *watch;            /* owned; the link on which it watches keys */
+    struct pubsub_subscriber *pubsub; /* owned until pubsub_leave; NULL: it never subscribed */
+    TAILQ_ENTRY(client) monitor_link; /* larder->monitors, while is_monitor */
     struct transaction *multi;       /* owned; commands queued since MULTI, NULL: none open */
     const struct command *last_command;
     const struct command *cached_command; /* the row of cached_name; NULL after the table changed */
@@ -81,6 +85,7 @@ struct client {
     bool no_evict;
     bool no_touch;
     bool is_unix;
+    bool is_monitor;   /* MONITOR: is shown what larder executes */
     bool held_back;    /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
     bool is_resumable; /* on larder->resumable */
     bool ending;       /* nothing more is executed; closes when its slots and output are gone */
@@ -93,6 +98,15 @@ void client_accept(struct larder *larder, int fd, bool is_unix);
 /* Ends a client: at once (client_close), or after the replies that it is owed (client_end). */
 void client_close(struct client *client, const char *why);
 void client_end(struct client *client);
+
+/* True while it has subscriptions: it counts as Redis's class pubsub. */
+bool client_is_subscriber(const struct client *client);
+
+/* Ends all its subscriptions, without a word. */
+void client_leave_pubsub(struct client *client);
+
+/* The limit on its unread output, by its class. */
+const struct config_output_limit *client_output_limit(const struct client *client);
 
 /* Finds a client by id; NULL when there is none. */
 struct client *client_find(struct larder *larder, uint64_t id);

@@ -1,6 +1,7 @@
 /* From a parsed request to its handler: checks in the order of Redis 7.0's processCommand, counting, timing; and the two ways
  * in which a handler sends its command on to L2. */
 #include "core/larder.h"
+#include "core/monitor.h"
 #include "core/transaction.h"
 
 #include "base/log.h"
@@ -282,6 +283,35 @@ static bool waits_for_earlier(const struct client *client, const struct command 
     return client->watch != NULL && strcmp(command->name, "exec") == 0;
 }
 
+/* True for what a client in RESP2 may do while it is subscribed. */
+static bool is_for_subscribers(const struct command *command)
+{
+    static const char *const names[] = {"ping",       "quit",        "reset",        "subscribe",   "psubscribe",
+                                        "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(command->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Refuses what a subscriber in RESP2, or a monitor, can't do, as Redis. Returns false when the command is fine. */
+static bool is_out_of_context(struct call *call)
+{
+    char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
+    if (call->client->proto == 2 && client_is_subscriber(call->client) && !is_for_subscribers(call->command)) {
+        reply_error(&call->reply,
+                    "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+                    "context",
+                    full_name(call, name, sizeof(name)));
+        return true;
+    }
+    if (call->client->is_monitor && (call->command->flags & (COMMAND_READONLY | COMMAND_WRITE | COMMAND_SCRIPT))) {
+        reply_error(&call->reply, "ERR Replica can't interact with the keyspace");
+        return true;
+    }
+    return false;
+}
+
 /* The function that serves the call; NULL when the command is refused and the error is written. */
 static command_fn *check(struct call *call)
 {
@@ -315,6 +345,8 @@ static command_fn *check(struct call *call)
         reply_error(&call->reply, "ERR '%s' %s", full_name(call, name, sizeof(name)), why);
         return NULL;
     }
+    if (__builtin_expect((call->client->pubsub != NULL) | call->client->is_monitor, 0) && is_out_of_context(call))
+        return NULL;
     if (call->client->multi != NULL && !(command->flags & COMMAND_NOT_QUEUED))
         return call_queue;
     return (command->flags & COMMAND_CACHED) && must_bypass_l1(call->client) ? call_pass : fn;
@@ -399,6 +431,8 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
     call.reply = client_begin_reply(client);
     size_t start = call.reply.out->len;
     command_fn *fn = check(&call);
+    if (__builtin_expect(larder->n_monitors > 0, 0) && fn != NULL)
+        monitor_before(&call);
     if (fn != NULL)
         fn(&call);
     else if (client->multi != NULL)
@@ -413,6 +447,8 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
         account(&call, call.command->stats, failed);
     if (!call.deferred)
         client_end_reply(client, &call.reply);
+    if (__builtin_expect(larder->n_monitors > 0, 0) && fn != NULL && fn != call_queue)
+        monitor_after(&call);
     if (__builtin_expect(client->reply_skip | client->reply_skip_next, 0)) {
         client->reply_skip = client->reply_skip_next;
         client->reply_skip_next = false;

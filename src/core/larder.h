@@ -11,6 +11,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "store/store.h"
+#include "tier/pubsub.h"
 #include "tier/tier.h"
 
 /* Listeners: addresses of `bind`, and the unix socket. */
@@ -59,6 +60,9 @@ struct larder {
     struct client_list clients;
     size_t n_clients;
     struct client_list resumable;
+    struct pubsub *pubsub;          /* owned; who listens to which channel */
+    struct client_list monitors;    /* clients in MONITOR */
+    size_t n_monitors;
     uint64_t next_client_id;
     unsigned first_db;              /* of new clients: from the upstream's address */
     struct request_args batch_args; /* arguments of the commands that are parsed ahead */

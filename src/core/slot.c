@@ -82,7 +82,7 @@ static void release_slots(struct client *client, struct reply *reply)
 
 static bool is_over_output_limit(const struct client *client)
 {
-    int64_t hard = client->larder->config.client_output_buffer_limit[CONFIG_CLASS_NORMAL].hard_bytes;
+    int64_t hard = client_output_limit(client)->hard_bytes;
     return hard > 0 && conn_pending_output(&client->conn) + client->slot_bytes > (size_t)hard;
 }
 

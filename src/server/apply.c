@@ -46,6 +46,7 @@ bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
         link_configure(larder->link, &options);
         options_link_settings(config, &options);
         pinned_pool_configure(larder->pinned, &options, (size_t)config->upstream_pinned_max);
+        pubsub_configure(larder->pubsub);
     }
     if (groups & CONFIG_STORE)
         apply_store(larder, config);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "command/families.h"
+#include "core/push.h"
 #include "server/cron.h"
 #include "server/listen.h"
 #include "server/options.h"
@@ -80,6 +81,22 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
     return true;
 }
 
+/* Pub/sub */
+
+static void deliver(void *subscriber, struct bytes push)
+{
+    push_message(subscriber, push);
+}
+
+static bool tell_link_options(void *owner, struct link_options *options)
+{
+    const struct larder *larder = owner;
+    char error[CONFIG_ERR_SIZE];
+    return options_link(&larder->config, options, error, sizeof(error));
+}
+
+static const struct pubsub_handlers pubsub_handlers = {deliver, tell_link_options};
+
 struct larder *server_create(struct config *config, char *error, size_t size)
 {
     struct larder *larder = mem_zalloc(sizeof(*larder));
@@ -96,6 +113,7 @@ struct larder *server_create(struct config *config, char *error, size_t size)
     set_run_id(larder);
     TAILQ_INIT(&larder->clients);
     TAILQ_INIT(&larder->resumable);
+    TAILQ_INIT(&larder->monitors);
     slowlog_init(&larder->slowlog);
     fit_files(larder);
     conn_shared_init(&larder->conns, &larder->loop, client_conn_handlers());
@@ -104,6 +122,8 @@ struct larder *server_create(struct config *config, char *error, size_t size)
     /* Hooks run in this order: held-back clients execute, the link writes, clients' output is written. */
     loop_add_hook(&larder->loop, client_resume_hook, larder);
     bool ok = create_tier(larder, error, size);
+    larder->pubsub = pubsub_create(&larder->loop, &pubsub_handlers, larder, larder->link != NULL);
+    loop_add_hook(&larder->loop, pubsub_flush, larder->pubsub);
     loop_add_hook(&larder->loop, conn_flush_all, &larder->conns);
     if (!ok || !listen_open(larder, &larder->config, error, size)) {
         server_destroy(larder);
@@ -164,6 +184,7 @@ void server_destroy(struct larder *larder)
         client_close(client, "larder is shutting down");
     warm_jobs_destroy(larder->warm_jobs);
     pinned_pool_destroy(larder->pinned);
+    pubsub_destroy(larder->pubsub);
     if (larder->tier != NULL)
         tier_destroy(larder->tier);
     loop_deinit(&larder->loop); /* frees clients */

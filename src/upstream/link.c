@@ -132,9 +132,16 @@ struct link *link_create(struct loop *loop, struct link_options *options,
     timer_init(&link->retry, link_on_retry, link);
     timer_init(&link->tick, link_on_tick, link);
     link_set_state(link, LINK_CONNECTING); /* commands of the first turn wait */
-    link->attempt_until_ms = link_now_ms(link) + link->options.connect_timeout_ms;
-    timer_arm(&loop->timers, &link->retry, link_now_ms(link));
+    link->attempt_until_ms = INT64_MAX / 2;
+    if (!link->options.held)
+        link_start(link);
     return link;
+}
+
+void link_start(struct link *link)
+{
+    link->attempt_until_ms = link_now_ms(link) + link->options.connect_timeout_ms;
+    timer_arm(&link->loop->timers, &link->retry, link_now_ms(link));
 }
 
 static void free_secret(char *secret)

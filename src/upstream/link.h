@@ -51,6 +51,7 @@ struct link_options {
     bool tracking;              /* CLIENT TRACKING ON */
     bool plain;                 /* only logs in: for links beside the main one */
     bool once;                  /* never connects a second time */
+    bool held;                  /* does not connect before link_start */
     int64_t timeout_ms;         /* of an operation */
     int64_t connect_timeout_ms; /* to READY */
     int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
@@ -96,6 +97,9 @@ struct link;
 struct link *link_create(struct loop *loop, struct link_options *options,
                          const struct link_handlers *handlers, void *ctx)
     __attribute__((returns_nonnull));
+
+/* Lets a link that was created `held` connect. What was given to it meanwhile waits. */
+void link_start(struct link *link);
 
 /* Fails what is in flight (callbacks run inside, before it returns) and frees the link. */
 void link_destroy(struct link *link);

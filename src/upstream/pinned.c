@@ -8,14 +8,21 @@
 /* Idle links that are kept for the next client. */
 #define IDLE_MAX 16
 
+/* Links that connect at the same time: a burst of a thousand would overflow L2's queue of connections (tcp-backlog, 511 by
+ * default), and who falls out of it waits for a second. */
+#define CONNECTING_MAX 128
+
 /* Idle links are pinged that seldom; their loss costs one failed command at most. */
 #define PING_INTERVAL_MS 15000
 
 struct pinned {
     TAILQ_ENTRY(pinned) link_entry; /* pool->idle or pool->used */
     TAILQ_ENTRY(pinned) dirty_entry;
+    TAILQ_ENTRY(pinned) held_entry;
     struct pinned_pool *pool;
     struct link *link; /* owned */
+    bool is_held;       /* has not begun to connect; in pool->held */
+    bool is_connecting; /* counted in pool->n_connecting */
     bool is_idle;
     bool is_dirty;
     bool is_lost;
@@ -30,6 +37,8 @@ struct pinned_pool {
     struct pinned_list idle;
     struct pinned_list used;
     struct pinned_list dirty;
+    struct pinned_list held;
+    size_t n_connecting;
     struct pinned_figures figures;
 };
 
@@ -41,9 +50,35 @@ static void mark_dirty(struct pinned *pinned)
     TAILQ_INSERT_TAIL(&pinned->pool->dirty, pinned, dirty_entry);
 }
 
+static void start_held(struct pinned_pool *pool)
+{
+    struct pinned *pinned;
+    while (pool->n_connecting < CONNECTING_MAX && (pinned = TAILQ_FIRST(&pool->held)) != NULL) {
+        TAILQ_REMOVE(&pool->held, pinned, held_entry);
+        pinned->is_held = false;
+        pinned->is_connecting = true;
+        pool->n_connecting++;
+        link_start(pinned->link);
+    }
+}
+
+static void end_connecting(struct pinned *pinned)
+{
+    struct pinned_pool *pool = pinned->pool;
+    if (pinned->is_held)
+        TAILQ_REMOVE(&pool->held, pinned, held_entry);
+    pinned->is_held = false;
+    if (!pinned->is_connecting)
+        return;
+    pinned->is_connecting = false;
+    pool->n_connecting--;
+    start_held(pool);
+}
+
 static void unlist(struct pinned *pinned)
 {
     struct pinned_pool *pool = pinned->pool;
+    end_connecting(pinned);
     if (pinned->is_dirty)
         TAILQ_REMOVE(&pool->dirty, pinned, dirty_entry);
     pinned->is_dirty = false;
@@ -84,6 +119,7 @@ static void on_invalidate_all(void *ctx)
 
 static void on_up(void *ctx)
 {
+    end_connecting(ctx);
     mark_dirty(ctx); /* what waited for it is to be written */
 }
 
@@ -91,6 +127,7 @@ static void on_down(void *ctx)
 {
     struct pinned *pinned = ctx;
     pinned->is_lost = true;
+    end_connecting(pinned);
     if (pinned->is_idle && !pinned->is_retired)
         retire(pinned);
 }
@@ -107,6 +144,7 @@ struct pinned_pool *pinned_pool_create(struct loop *loop, struct link_options *o
     TAILQ_INIT(&pool->idle);
     TAILQ_INIT(&pool->used);
     TAILQ_INIT(&pool->dirty);
+    TAILQ_INIT(&pool->held);
     return pool;
 }
 
@@ -159,11 +197,15 @@ static struct pinned *create(struct pinned_pool *pool)
     link_options_copy(&options, &pool->options);
     options.plain = true;
     options.once = true;
+    options.held = true;
     options.tracking = false;
     options.ping_interval_ms = PING_INTERVAL_MS;
     pinned->pool = pool;
     pinned->link = link_create(pool->loop, &options, &handlers, pinned);
     pool->figures.created++;
+    pinned->is_held = true;
+    TAILQ_INSERT_TAIL(&pool->held, pinned, held_entry);
+    start_held(pool);
     return pinned;
 }
 

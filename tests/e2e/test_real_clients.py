@@ -123,12 +123,39 @@ class TestPython:
                 pipe.get(f"k{i}")
             assert pipe.execute() == [v for i in range(500) for v in (True, b"%d" % i)]
 
-    def test_a_transaction_is_refused_clearly(self, client):
+    def test_a_transaction(self, client):
         with client.pipeline(transaction=True) as pipe:
             pipe.set("k", 1)
-            with pytest.raises(redis_py.ResponseError):
+            pipe.incr("k")
+            pipe.lpush("k", "no list")
+            pipe.get("k")
+            got = pipe.execute(raise_on_error=False)
+        assert got[:2] == [True, 2] and isinstance(got[2], redis_py.ResponseError) and got[3] == b"2"
+
+    def test_optimistic_locking(self, client):
+        def add(pipe):
+            before = int(pipe.get("counter") or 0)
+            pipe.multi()
+            pipe.set("counter", before + 1)
+
+        for _ in range(20):
+            client.transaction(add, "counter")
+        assert client.get("counter") == b"20"
+        with client.pipeline() as pipe:
+            pipe.watch("counter")
+            client.set("counter", 100)
+            pipe.multi()
+            pipe.set("counter", 1)
+            with pytest.raises(redis_py.WatchError):
                 pipe.execute()
-        assert client.ping()
+        assert client.get("counter") == b"100"
+
+    def test_blocking_and_locks(self, client):
+        assert client.blpop("queue", timeout=1) is None
+        client.rpush("queue", "a")
+        assert client.blpop("queue", timeout=1) == (b"queue", b"a")
+        with client.lock("lock", timeout=5):
+            assert not client.lock("lock", timeout=5).acquire(blocking=False)
 
     def test_scan_info_and_scripts(self, client):
         client.mset({f"k{i}": i for i in range(300)})

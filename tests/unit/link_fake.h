@@ -48,6 +48,7 @@ static struct {
     struct request_args args;
     char said[4096];     /* commands behind the handshake: names and arguments */
     char greeting[1024]; /* commands of the handshake */
+    bool is_deaf;        /* drops what it reads */
     bool is_mute;        /* does not answer the handshake */
     const char *hello;   /* answers */
     const char *tracking;
@@ -164,7 +165,10 @@ static void on_fake_readable(struct loop *on, struct loop_watch *watch, unsigned
         return;
     }
     fake.in.len += (size_t)n;
-    take_commands();
+    if (fake.is_deaf)
+        fake.in.len = 0;
+    else
+        take_commands();
 }
 
 static void on_fake_acceptable(struct loop *on, struct loop_watch *watch, unsigned events)
