@@ -3,6 +3,7 @@
 #include "command/cache_handlers.h"
 #include "core/stats_table.h"
 
+#define KEY_FIELDS 4
 #define ENTRY_FIELDS 8
 #define LINK_FIELDS 3
 
@@ -27,16 +28,18 @@ static const char *deadline_name(const struct larder *larder, const struct entry
 }
 
 /* What is known of the key's own deadline: without an upstream the entry is the key. */
-static const char *key_expires(const struct larder *larder, const struct entry *entry)
+static const char *key_expires(const struct larder *larder, const struct entry *entry,
+                               bool is_absent)
 {
-    if (entry->kind == ENTRY_ABSENT)
+    if (is_absent)
         return "absent";
     bool never =
         larder->link == NULL ? entry->deadline_ms == 0 : (entry->flags & ENTRY_PERSIST) != 0;
     return never ? "never" : "yes";
 }
 
-static void add_entry(struct reply *reply, const struct larder *larder, const struct entry *entry)
+static void add_entry(struct reply *reply, const struct larder *larder, const struct entry *entry,
+                      bool is_absent)
 {
     int64_t now_ms = larder_now_ms(larder);
     enum store_policy policy = store_get_options(larder->store)->policy;
@@ -46,7 +49,7 @@ static void add_entry(struct reply *reply, const struct larder *larder, const st
     reply_bulk_str(reply, "ttl_ms");
     reply_int(reply, entry->deadline_ms == 0 ? -1 : (int64_t)entry->deadline_ms - now_ms);
     cache_reply_text(reply, "deadline", deadline_name(larder, entry));
-    cache_reply_text(reply, "key_expires", key_expires(larder, entry));
+    cache_reply_text(reply, "key_expires", key_expires(larder, entry, is_absent));
     if (policy == STORE_ALLKEYS_LFU || policy == STORE_VOLATILE_LFU)
         cache_reply_number(reply, "frequency", store_frequency(larder->store, entry, now_ms));
     else
@@ -78,15 +81,25 @@ void cache_explain(struct call *call)
 {
     const struct larder *larder = call->larder;
     struct bytes key = call->argv[2];
-    const struct entry *entry = tier_peek(larder->tier, call->client->db, key, call_hash(call, 2));
+    uint64_t hash = call_hash(call, 2);
+    unsigned n_replies = 0;
+    bool is_absent = false;
+    const struct entry *anchor =
+        tier_reply_peek(larder->tier, call->client->db, key, hash, &n_replies, &is_absent);
+    const struct entry *entry = tier_peek(larder->tier, call->client->db, key, hash);
+    if (entry != NULL)
+        is_absent = entry->kind == ENTRY_ABSENT;
+    else
+        entry = anchor; /* of kind "reply" */
     struct reply *reply = &call->reply;
-    reply_map(reply, 3 + (entry != NULL ? ENTRY_FIELDS : 1) + LINK_FIELDS);
+    reply_map(reply, KEY_FIELDS + (entry != NULL ? ENTRY_FIELDS : 1) + LINK_FIELDS);
     reply_bulk_str(reply, "key");
     reply_bulk(reply, key);
     cache_reply_number(reply, "db", call->client->db);
     cache_reply_text(reply, "tier", entry != NULL ? "L1" : "none");
+    cache_reply_number(reply, "replies", n_replies);
     if (entry != NULL)
-        add_entry(reply, larder, entry);
+        add_entry(reply, larder, entry, is_absent);
     else
         cache_reply_text(reply, "reason", why_none(larder));
     add_link(reply, larder, entry != NULL);

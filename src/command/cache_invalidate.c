@@ -5,6 +5,7 @@
 #include "command/cache_handlers.h"
 
 #include "base/mem.h"
+#include "tier/reply_dbs.h"
 
 /* Buckets that are looked at before what was found in them is dropped, and the time of a slice. */
 #define STEP_BUCKETS 64
@@ -25,9 +26,11 @@ static bool collect(void *ctx, const struct entry *entry)
 {
     struct prefix_walk *walk = ctx;
     struct bytes key = entry_key(entry);
-    if (!bytes_starts_with(key, buf_bytes(&walk->prefix)))
+    unsigned n_dbs = (unsigned)walk->larder->config.databases;
+    unsigned db = store_db_of(walk->larder->store, entry);
+    if (!reply_dbs_has_keys(n_dbs, db) || !bytes_starts_with(key, buf_bytes(&walk->prefix)))
         return true;
-    uint32_t head[2] = {store_db_of(walk->larder->store, entry), (uint32_t)key.len};
+    uint32_t head[2] = {reply_dbs_client(n_dbs, db), (uint32_t)key.len};
     size_t size;
     if (__builtin_add_overflow(sizeof(head), key.len, &size) || !buf_reserve(&walk->found, size)) {
         walk->no_memory = true;

@@ -1,6 +1,7 @@
 /* Reads that L1 answers; see cached.h. MGET is in cached_mget.c. */
 #include "command/cached.h"
 
+#include "command/cached_reply.h"
 #include "command/string_handlers.h"
 #include "core/larder.h"
 
@@ -48,21 +49,26 @@ void cached_get(struct call *call)
     }
 }
 
-/* Reads that are answered from an entry only */
+/* Reads that are answered from the key's entry, else from a cached reply */
 
-static const struct entry *find(struct call *call)
+static const struct entry *find(struct call *call, bool touch)
 {
-    const struct entry *entry = tier_find(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
-    if (entry == NULL)
-        call_pass(call);
-    else
+    struct tier *tier = call->larder->tier;
+    uint64_t hash = call_hash(call, 1);
+    if (tier_peek(tier, call->client->db, call->argv[1], hash) == NULL) {
+        cached_reply(call);
+        return NULL;
+    }
+    const struct entry *entry = touch ? tier_find(tier, call->client->db, call->argv[1], hash)
+                                      : tier_find_untouched(tier, call->client->db, call->argv[1], hash);
+    if (touch)
         count_keyspace(call->larder, entry->kind != ENTRY_ABSENT);
     return entry;
 }
 
 void cached_strlen(struct call *call)
 {
-    const struct entry *entry = find(call);
+    const struct entry *entry = find(call, true);
     if (entry != NULL)
         reply_int(&call->reply, entry->value_len);
 }
@@ -70,6 +76,12 @@ void cached_strlen(struct call *call)
 void cached_exists(struct call *call)
 {
     int64_t n = 0;
+    if (call->argc == 2) {
+        const struct entry *entry = find(call, true);
+        if (entry != NULL)
+            reply_int(&call->reply, entry->kind != ENTRY_ABSENT);
+        return;
+    }
     for (size_t i = 1; i < call->argc; i++) {
         const struct entry *entry = tier_find(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i));
         if (entry == NULL) {
@@ -91,18 +103,15 @@ void cached_getrange(struct call *call)
         reply_error(&call->reply, "ERR value is not an integer or out of range");
         return;
     }
-    const struct entry *entry = find(call);
+    const struct entry *entry = find(call, true);
     if (entry != NULL)
         reply_bulk(&call->reply, string_range_cut(entry_value(entry), start, end));
 }
 
 void cached_type(struct call *call)
 {
-    const struct entry *entry =
-        tier_find_untouched(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
-    if (entry == NULL)
-        call_pass(call);
-    else
+    const struct entry *entry = find(call, false);
+    if (entry != NULL)
         reply_status(&call->reply, entry->kind == ENTRY_ABSENT ? "none" : "string");
 }
 

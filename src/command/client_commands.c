@@ -203,43 +203,6 @@ static void client_unpause(struct call *call)
     reply_ok(&call->reply);
 }
 
-/* State that no client of larder's has yet */
-
-static void client_tracking(struct call *call)
-{
-    if (bytes_is(call->argv[2], "off"))
-        reply_ok(&call->reply);
-    else if (bytes_is(call->argv[2], "on"))
-        reply_error(&call->reply, "ERR CLIENT TRACKING is not supported through larder yet");
-    else
-        call_syntax_error(call);
-}
-
-static void client_caching(struct call *call)
-{
-    reply_error(
-        &call->reply,
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-        "OPTOUT mode enabled");
-}
-
-static void client_getredir(struct call *call)
-{
-    reply_int(&call->reply, -1);
-}
-
-static void client_trackinginfo(struct call *call)
-{
-    reply_map(&call->reply, 3);
-    reply_bulk_str(&call->reply, "flags");
-    reply_set(&call->reply, 1);
-    reply_bulk_str(&call->reply, "off");
-    reply_bulk_str(&call->reply, "redirect");
-    reply_int(&call->reply, -1);
-    reply_bulk_str(&call->reply, "prefixes");
-    reply_array(&call->reply, 0);
-}
-
 static void client_unblock(struct call *call)
 {
     struct client *client;
@@ -291,15 +254,15 @@ static const struct command subs[] = {
      .args = "timeout [WRITE | ALL]"},
     {ROW("unpause", client_unpause, 2), .since = "6.2.0", .summary = "Ends CLIENT PAUSE"},
     {ROW("tracking", client_tracking, -3), .since = "6.0.0",
-     .summary = "Not supported through larder yet, but for OFF",
+     .summary = "Says whether the connection is told of changes of the keys that it has read",
      .args = "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
              "[OPTOUT] [NOLOOP]"},
     {ROW("caching", client_caching, 3), .since = "6.0.0",
-     .summary = "Only for clients that track keys, which none does yet", .args = "<YES | NO>"},
+     .summary = "Says whether the next command's keys are tracked", .args = "<YES | NO>"},
     {ROW("getredir", client_getredir, 2), .since = "6.0.0",
-     .summary = "Returns the id of the connection that gets the invalidations: none"},
+     .summary = "Returns the id of the connection that gets the invalidations"},
     {ROW("trackinginfo", client_trackinginfo, 2), .since = "6.2.0",
-     .summary = "Describes key tracking of the connection: off"},
+     .summary = "Describes key tracking of the connection"},
     {ROW("unblock", client_unblock, -3), .since = "5.0.0",
      .summary = "Ends another client's blocking command; none blocks yet",
      .args = "client-id [TIMEOUT | ERROR]"},

@@ -21,6 +21,12 @@ void client_commands_unmute(struct call *call);
 void client_list_info(struct call *call);
 void client_list_all(struct call *call);
 
+/* CLIENT TRACKING, CACHING, TRACKINGINFO, GETREDIR (client_tracking.c). */
+void client_tracking(struct call *call);
+void client_caching(struct call *call);
+void client_trackinginfo(struct call *call);
+void client_getredir(struct call *call);
+
 /* CLIENT KILL (client_kill.c). */
 void client_kill(struct call *call);
 

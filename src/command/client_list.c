@@ -2,6 +2,8 @@
  * end the two of 7.2. */
 #include "command/client_commands.h"
 #include "command/subcommand.h"
+#include "core/transaction.h"
+#include "core/tracking.h"
 
 /* The clients of a list mostly did the same last; the full name of a row is looked up once per
  * change. */
@@ -26,13 +28,22 @@ static const char *last_name(struct listing *listing, const struct client *clien
     return listing->row_name;
 }
 
-static void write_flags(const struct client *client, char out[8])
+/* One letter each, and the zero at the end. */
+#define FLAGS_SIZE 16
+
+static void write_flags(const struct client *client, char out[FLAGS_SIZE])
 {
     char *p = out;
     if (client->is_monitor)
         *p++ = 'O';
     if (client_is_subscriber(client))
         *p++ = 'P';
+    if (tracking_flags(client) & TRACKER_ON)
+        *p++ = 't';
+    if (tracking_flags(client) & TRACKER_BROKEN)
+        *p++ = 'R';
+    if (tracking_flags(client) & TRACKER_BCAST)
+        *p++ = 'B';
     if (client->ending)
         *p++ = 'c';
     if (client->is_unix)
@@ -72,24 +83,27 @@ static size_t count_subscriptions(const struct client *client, enum pubsub_kind 
 
 static void add_client(struct listing *listing, const struct client *client)
 {
-    char flags[8];
+    char flags[FLAGS_SIZE];
     char events[3];
     write_flags(client, flags);
     write_events(client, events);
     int64_t now_ms = larder_now_ms(listing->larder);
     const struct conn *conn = &client->conn;
     size_t in_waiting = conn_pending_input(conn);
+    if (client == listing->call->client)
+        in_waiting += listing->call->raw.len; /* as in Redis, the command that asks is still there */
     size_t total = sizeof(*client) + conn->in.cap + conn->out.cap + client->slot_bytes +
                    argument_bytes(listing, client);
     bool ok = buf_printf(&listing->text,
                          "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u "
-                         "sub=%zu psub=%zu ssub=%zu multi=-1 ",
+                         "sub=%zu psub=%zu ssub=%zu multi=%d ",
                          (unsigned long long)client->id, client->peer, client->local, conn->fd,
                          client->name, (long long)((now_ms - client->created_ms) / 1000),
                          (long long)((now_ms - client->active_ms) / 1000), flags, client->db,
                          count_subscriptions(client, PUBSUB_CHANNEL),
                          count_subscriptions(client, PUBSUB_PATTERN),
-                         count_subscriptions(client, PUBSUB_SHARD));
+                         count_subscriptions(client, PUBSUB_SHARD),
+                         client->multi != NULL ? (int)client->multi->n : -1);
     ok = ok && buf_printf(&listing->text,
                           "qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0 rbs=%zu rbp=%zu obl=%zu "
                           "oll=%zu omem=%zu tot-mem=%zu ",
@@ -97,8 +111,9 @@ static void add_client(struct listing *listing, const struct client *client)
                           conn->out.cap, conn->out.len, conn_pending_output(conn), client->n_slots,
                           client->slot_bytes, total);
     ok = ok && buf_printf(&listing->text,
-                          "events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-                          events, last_name(listing, client), client->proto, client->lib_name,
+                          "events=%s cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
+                          events, last_name(listing, client),
+                          (long long)tracking_redirect(client), client->proto, client->lib_name,
                           client->lib_version);
     if (!ok)
         listing->failed = true;

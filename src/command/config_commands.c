@@ -1,7 +1,9 @@
 /* CONFIG: larder's own configuration. GET and SET work on the table of directives, SET brings the
- * running server into line or leaves everything as it was. */
+ * running server into line or leaves everything as it was. Parameters that larder doesn't have are
+ * L2's, where there is one. */
 #include "core/config_rewrite.h"
 
+#include "command/config_upstream.h"
 #include "command/families.h"
 #include "command/subcommand.h"
 #include "core/stats_table.h"
@@ -13,19 +15,52 @@ static void add_pair(void *ctx, struct bytes name, struct bytes value)
     reply_bulk(reply, value);
 }
 
+/* True when every name is that of a directive of larder: L2 needn't be asked. */
+static bool are_own(const struct bytes *names, size_t n, size_t step)
+{
+    for (size_t i = 0; i < n; i += step)
+        if (!config_is_own(names[i]))
+            return false;
+    return true;
+}
+
 static void config_get_values(struct call *call)
 {
+    if (call->larder->link != NULL && !call->is_queued &&
+        !are_own(call->argv + 2, call->argc - 2, 1)) {
+        config_upstream_get(call);
+        return;
+    }
     const struct bytes *patterns = call->argv + 2;
     size_t n_patterns = call->argc - 2;
     reply_map(&call->reply, config_get(&call->larder->config, patterns, n_patterns, NULL, NULL));
     config_get(&call->larder->config, patterns, n_patterns, add_pair, &call->reply);
 }
 
+/* Writes the error of a call that sets parameters of both. */
+static void refuse_both(struct call *call)
+{
+    size_t i = 2;
+    while (config_is_own(call->argv[i]))
+        i += 2;
+    reply_error(&call->reply,
+                "ERR CONFIG SET failed (possibly related to argument '%.*s') - parameters of larder "
+                "and of the upstream can't be set in one call",
+                subcommand_shown(call->argv[i]), call->argv[i].ptr);
+}
+
 static void config_set_values(struct call *call)
 {
     char error[CONFIG_ERR_SIZE];
+    size_t n_own = 0;
+    for (size_t i = 2; i < call->argc; i += 2)
+        n_own += config_is_own(call->argv[i]);
     if (call->argc % 2 != 0)
         call_syntax_error(call);
+    else if (n_own == 0 && call->larder->link != NULL && !call->is_queued)
+        call_pass(call);
+    else if (n_own < (call->argc - 2) / 2 && call->larder->link != NULL)
+        refuse_both(call);
     else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2,
                         larder_apply_config, call->larder, error, sizeof(error)))
         reply_ok(&call->reply);

@@ -9,6 +9,7 @@
 #include "command/subcommand.h"
 #include "core/blocked.h"
 #include "core/monitor.h"
+#include "core/tracking.h"
 #include "core/transaction.h"
 
 #include <limits.h>
@@ -52,6 +53,7 @@ static void reset(struct call *call)
     blocked_leave(call->client);
     client_leave_pubsub(call->client);
     monitor_remove(call->client);
+    tracking_disable(call->client);
     struct client *client = call->client;
     client->db = call->larder->first_db;
     client->authenticated = !has_password(call->larder);
@@ -69,7 +71,7 @@ static unsigned n_databases(const struct larder *larder)
     unsigned n = larder->link != NULL ? link_get_databases(larder->link) : 0;
     if (n == 0)
         n = (unsigned)larder->config.databases;
-    unsigned of_store = store_get_options(larder->store)->n_dbs;
+    unsigned of_store = (unsigned)larder->config.databases;
     return n < of_store ? n : of_store;
 }
 

@@ -1,6 +1,8 @@
 /* All families in one list; see families.h. */
 #include "command/families.h"
 
+#include "command/cached_reply.h"
+
 void families_add(struct command_table *table)
 {
     static const struct command *const families[] = {
@@ -10,4 +12,5 @@ void families_add(struct command_table *table)
     };
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
         command_table_add(table, families[i]);
+    command_table_serve(table, cached_reply_table);
 }

@@ -1,8 +1,9 @@
-/* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows, the
- * sizes of its databases.
+/* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows: the
+ * sizes of its databases, what it saves, how many scripts it holds.
  *
- *     INFO -> text of all other sections -> "INFO keyspace" to L2
- *          -> its lines, or none after KEYSPACE_WAIT_MS -> reply
+ *     INFO -> text of all sections -> "INFO" to L2
+ *          -> its values in the places of larder's, and its databases' lines, or none of these after
+ *             L2_WAIT_MS -> reply
  */
 #include "command/info.h"
 
@@ -12,7 +13,7 @@
 #include "resp/walk.h"
 
 /* INFO is what people look at when L2 hangs: it doesn't wait as long as other commands. */
-#define KEYSPACE_WAIT_MS 1000
+#define L2_WAIT_MS 1000
 
 const char *info_redis_version(const struct larder *larder)
 {
@@ -42,23 +43,82 @@ static void on_timer(struct timer *timer, void *ctx)
     answer(ctx);
 }
 
-/* Appends the lines of L2's reply that tell a database's size; without memory, none. */
-static void add_databases(struct buf *text, struct bytes reply)
+/* True for a line whose value is L2's: larder saves nothing, loads nothing and has no scripts. */
+static bool is_l2s(struct bytes line)
+{
+    static const char *const names[] = {
+        "loading:",          "async_loading:",       "rdb_",
+        "aof_",              "current_fork_perc:",   "current_save_keys_",
+        "number_of_cached_", "number_of_functions:", "number_of_libraries:",
+        "used_memory_vm_",   "used_memory_scripts",  "used_memory_functions:",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (bytes_starts_with(line, bytes_of_str(names[i])))
+            return true;
+    return false;
+}
+
+/* Takes the next line, with its end, off `text`. */
+static bool next_line(struct bytes *text, struct bytes *line)
+{
+    if (text->len == 0)
+        return false;
+    const char *newline = memchr(text->ptr, '\n', text->len);
+    size_t len = newline != NULL ? (size_t)(newline + 1 - text->ptr) : text->len;
+    *line = bytes_of(text->ptr, len);
+    *text = bytes_of(text->ptr + len, text->len - len);
+    return true;
+}
+
+/* L2's line of the same name as `line`; `line` itself when there is none. */
+static struct bytes find_line(struct bytes theirs, struct bytes line)
+{
+    const char *colon = memchr(line.ptr, ':', line.len);
+    struct bytes found;
+    if (colon == NULL)
+        return line;
+    struct bytes name = bytes_of(line.ptr, (size_t)(colon + 1 - line.ptr));
+    while (next_line(&theirs, &found))
+        if (bytes_starts_with(found, name))
+            return found;
+    return line;
+}
+
+/* Writes our text with L2's values, and its databases at the end, where the keyspace is. */
+static bool write_merged(struct buf *merged, struct bytes ours, struct bytes theirs)
+{
+    struct bytes line;
+    bool has_keyspace = false;
+    bool ok = true;
+    while (ok && next_line(&ours, &line)) {
+        has_keyspace |= bytes_starts_with(line, BYTES("# Keyspace"));
+        if (is_l2s(line))
+            line = find_line(theirs, line);
+        ok = buf_append(merged, line.ptr, line.len);
+    }
+    while (ok && has_keyspace && next_line(&theirs, &line))
+        if (bytes_starts_with(line, BYTES("db")))
+            ok = buf_append(merged, line.ptr, line.len);
+    return ok;
+}
+
+/* Puts what is L2's into the text; without memory, nothing. */
+static void merge_reply(struct buf *text, struct bytes reply)
 {
     struct walk walk = walk_over(reply.ptr, reply.len);
     struct walk_item item;
+    struct buf merged;
     if (walk_value(&walk, &item, WALK_DEPTH_MAX) != WALK_OK ||
         (item.type != WALK_VERBATIM && item.type != WALK_BULK))
         return;
-    const char *at = item.text.ptr + (item.type == WALK_VERBATIM ? 4 : 0);
-    const char *end = item.text.ptr + item.text.len;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        const char *next = newline != NULL ? newline + 1 : end;
-        struct bytes line = bytes_of(at, (size_t)(next - at));
-        if (bytes_starts_with(line, BYTES("db")) && !buf_append(text, line.ptr, line.len))
-            return;
-        at = next;
+    size_t prefix = item.type == WALK_VERBATIM ? 4 : 0;
+    buf_init(&merged);
+    if (write_merged(&merged, buf_bytes(text),
+                     bytes_of(item.text.ptr + prefix, item.text.len - prefix))) {
+        buf_deinit(text);
+        *text = merged;
+    } else {
+        buf_deinit(&merged);
     }
 }
 
@@ -67,14 +127,14 @@ static void on_reply(void *ctx, struct bytes reply)
     struct waiting *waiting = ctx;
     if (waiting->slot != NULL) {
         timer_disarm(&waiting->larder->loop.timers, &waiting->timer);
-        add_databases(&waiting->text, reply);
+        merge_reply(&waiting->text, reply);
         answer(waiting);
     }
     buf_deinit(&waiting->text);
     mem_free(waiting);
 }
 
-/* Asks L2 for its databases and answers then. Takes the text. */
+/* Asks L2 and answers then. Takes the text. */
 static void answer_later(struct call *call, struct buf *text)
 {
     struct waiting *waiting = mem_zalloc(sizeof(*waiting));
@@ -83,9 +143,8 @@ static void answer_later(struct call *call, struct buf *text)
     waiting->text = *text;
     timer_init(&waiting->timer, on_timer, waiting);
     timer_arm(&call->larder->loop.timers, &waiting->timer,
-              larder_now_ms(call->larder) + KEYSPACE_WAIT_MS);
-    tier_pass(call->larder->tier, 0, BYTES("*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n"), on_reply,
-              waiting);
+              larder_now_ms(call->larder) + L2_WAIT_MS);
+    tier_pass(call->larder->tier, 0, BYTES("*1\r\n$4\r\nINFO\r\n"), on_reply, waiting);
 }
 
 /* True when the arguments of INFO ask for a section. */
@@ -117,7 +176,7 @@ static void info(struct call *call)
         if (info.text.len > 0)
             info.failed |= !buf_append(&info.text, "\r\n", 2);
         sections[i].write(&info);
-        asks_l2 |= sections[i].write == info_sections_keyspace && info.stats.link_up;
+        asks_l2 |= sections[i].has_l2s && info.stats.link_up;
     }
     if (info.failed) {
         buf_deinit(&info.text);

@@ -7,6 +7,7 @@
 
 #include "command/info.h"
 #include "command/subcommand.h"
+#include "core/blocked.h"
 #include "version_git.h"
 
 #include <stdio.h>
@@ -104,10 +105,16 @@ static void write_server(struct info_text *info)
 
 static void write_clients(struct info_text *info)
 {
+    const struct client *client;
+    size_t n_blocked = 0;
+    TAILQ_FOREACH(client, &info->larder->clients, link)
+        n_blocked += blocked_is_waiting(client);
     ADD(info, "# Clients\r\n");
     add_rows(info, STATS_CLIENTS);
-    ADD(info, "cluster_connections:0\r\nblocked_clients:0\r\ntracking_clients:0\r\nclients_in_"
-              "timeout_table:0\r\n");
+    ADD(info,
+        "cluster_connections:0\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\nclients_in_"
+        "timeout_table:0\r\n",
+        n_blocked);
 }
 
 static double divided(double a, double b)
@@ -200,8 +207,8 @@ static void write_stats(struct info_text *info)
     ADD(info, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:"
               "0\r\nactive_defrag_key_misses:0\r\n"
               "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:"
-              "0\r\ntracking_total_items:0\r\n"
-              "tracking_total_prefixes:0\r\nunexpected_error_replies:0\r\ndump_payload_"
+              "%zu\r\ntracking_total_items:%zu\r\n"
+              "tracking_total_prefixes:%zu\r\nunexpected_error_replies:0\r\ndump_payload_"
               "sanitizations:0\r\n"
               "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_"
               "shrinks:0\r\n"
@@ -319,7 +326,7 @@ void info_sections_keyspace(struct info_text *info)
     ADD(info, "# Keyspace\r\n");
     if (larder->link != NULL)
         return;
-    unsigned n_dbs = store_get_options(larder->store)->n_dbs;
+    unsigned n_dbs = (unsigned)larder->config.databases;
     for (unsigned db = 0; db < n_dbs; db++)
         if (store_db_entries(larder->store, db) > 0)
             ADD(info, "db%u:keys=%zu,expires=%zu,avg_ttl=0\r\n", db,
@@ -331,8 +338,8 @@ const struct info_section *info_sections(size_t *n)
     static const struct info_section sections[] = {
         {"server", NULL, true, write_server},
         {"clients", NULL, true, write_clients},
-        {"memory", NULL, true, write_memory},
-        {"persistence", NULL, true, write_persistence},
+        {"memory", NULL, true, write_memory, .has_l2s = true},
+        {"persistence", NULL, true, write_persistence, .has_l2s = true},
         {"stats", NULL, true, write_stats},
         {"replication", NULL, true, write_replication},
         {"cpu", NULL, true, write_cpu},
@@ -344,7 +351,7 @@ const struct info_section *info_sections(size_t *n)
         {"larder", NULL, true, write_larder},
         {"l1", NULL, true, write_l1},
         {"l2", NULL, true, write_l2},
-        {"keyspace", NULL, true, info_sections_keyspace},
+        {"keyspace", NULL, true, info_sections_keyspace, .has_l2s = true},
     };
     *n = sizeof(sections) / sizeof(sections[0]);
     return sections;

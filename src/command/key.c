@@ -1,6 +1,7 @@
 /* The rows of the commands on keys, in the order of their names, and of those on whole
  * databases. */
 #include "command/cached.h"
+#include "command/cached_reply.h"
 #include "command/families.h"
 #include "command/key_handlers.h"
 #include "command/subcommand.h"
@@ -42,7 +43,8 @@ const struct command key_commands[] = {
      .summary = "Copies a key", .args = "source destination [DB destination-db] [REPLACE]"},
     {.name = "del", .fn = call_write, .alone = key_single_del, .arity = -2, .flags = WRITE,
      MANY_KEYS, .since = "1.0.0", .summary = "Deletes keys", .args = "key [key ...]"},
-    {.name = "dump", .fn = call_pass, .arity = 2, .flags = READ, ONE_KEY, .since = "2.6.0",
+    {.name = "dump", .fn = cached_reply, .arity = 2, .flags = READ | COMMAND_CACHED, ONE_KEY,
+     .since = "2.6.0",
      .summary = "Returns the value of a key in Redis's own format, for RESTORE", .args = "key"},
     {.name = "exists", .fn = cached_exists, .alone = key_single_exists, .arity = -2,
      .flags = CACHED, MANY_KEYS, .since = "1.0.0", .summary = "Counts the keys that exist",

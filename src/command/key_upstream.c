@@ -12,7 +12,7 @@ static void drop_in(struct call *call, size_t i, size_t key)
 {
     int64_t db;
     if (bytes_parse_range(call->argv[i], 0, UINT16_MAX, &db) &&
-        db < store_get_options(call->larder->store)->n_dbs)
+        db < call->larder->config.databases)
         tier_drop(call->larder->tier, (unsigned)db, call->argv[key]);
 }
 

@@ -68,6 +68,18 @@ static const struct command acl_subs[] = {
     {.name = NULL},
 };
 
+static const struct command script_subs[] = {
+    {.name = "debug",
+     .fn = refuse_stateful,
+     .arity = 3,
+     .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT,
+     .group = "scripting",
+     .since = "3.2.0",
+     .summary = "Would make the shared link a debugger's",
+     .args = "<YES|SYNC|NO>"},
+    {.name = NULL},
+};
+
 static const struct command module_subs[] = {
     {.name = "list",
      .fn = call_pass,
@@ -128,6 +140,7 @@ const struct command refused_commands[] = {
     SERVER("bgsave", -1, 0, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
     SERVER("bgrewriteaof", 1, 0, "1.0.0", "Rewrites the upstream's append-only file", NULL),
     SERVER("save", 1, 0, "1.0.0", "Saves the upstream's data", NULL),
+    CONTAINER("script", "scripting", "2.6.0", "Scripts that the upstream keeps", script_subs),
     CONTAINER("module", "server", "4.0.0", "Modules of the upstream", module_subs),
     CONTAINER("acl", "server", "6.0.0", "Users of the upstream", acl_subs),
     CONTAINER("cluster", "cluster", "3.0.0", "The cluster of the upstream", cluster_subs),

@@ -100,6 +100,11 @@ void call_unblock(struct call *call, struct client *client, bool with_error)
     buf_deinit(&raw);
 }
 
+bool blocked_is_waiting(const struct client *client)
+{
+    return client->blocked != NULL && pinned_client_id(client->blocked->pinned) != 0;
+}
+
 void blocked_leave(struct client *client)
 {
     if (client->blocked != NULL) {

@@ -19,6 +19,9 @@ void call_block(struct call *call, struct bytes before);
  * 1 when the client was unblocked. Answers 0 when the client isn't blocked. */
 void call_unblock(struct call *call, struct client *client, bool with_error);
 
+/* True while the client's command is at L2 and not yet answered (its link may still be connecting: then it is not). */
+bool blocked_is_waiting(const struct client *client);
+
 /* Takes a link for watching, or answers with an error and returns NULL. */
 struct pinned *blocked_acquire(struct call *call);
 

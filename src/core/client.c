@@ -2,6 +2,7 @@
 #include "core/blocked.h"
 #include "core/larder.h"
 #include "core/monitor.h"
+#include "core/tracking.h"
 #include "core/transaction.h"
 
 #include "base/log.h"
@@ -74,6 +75,7 @@ static void free_client(void *ptr)
 {
     struct client *client = ptr;
     request_parser_deinit(&client->parser);
+    buf_deinit(&client->conn.out); /* what a handler wrote behind the end of its connection */
     transaction_destroy(client->multi);
     mem_free(client->name);
     mem_free(client->lib_name);
@@ -125,9 +127,8 @@ static void on_close(struct conn *conn, const char *why)
     blocked_leave(client);
     client_leave_pubsub(client);
     monitor_remove(client);
-    if (client->is_resumable)
-        TAILQ_REMOVE(&larder->resumable, client, resume_link);
-    client->is_resumable = false;
+    tracking_leave(client);
+    client_leave_lists(client);
     TAILQ_REMOVE(&larder->clients, client, link);
     larder->n_clients--;
     loop_retire(&larder->loop, free_client, client);
@@ -183,43 +184,21 @@ struct client *client_find(struct larder *larder, uint64_t id)
     return NULL;
 }
 
-/* Holding back and going on */
-
-void client_resume_later(struct client *client)
-{
-    if (client->is_resumable || client->conn.closed)
-        return;
-    client->is_resumable = true;
-    TAILQ_INSERT_TAIL(&client->larder->resumable, client, resume_link);
-    loop_again(&client->larder->loop);
-}
-
-void client_resume_all(struct larder *larder)
-{
-    struct client *client;
-    TAILQ_FOREACH(client, &larder->clients, link)
-        if (client->held_back)
-            client_resume_later(client);
-}
-
-/* client_input.c */
-void client_go_on(struct client *client);
-
-void client_resume_hook(struct loop *loop, void *ctx)
-{
-    (void)loop;
-    struct larder *larder = ctx;
-    struct client_list now = TAILQ_HEAD_INITIALIZER(now);
-    TAILQ_CONCAT(&now, &larder->resumable, resume_link);
-    struct client *client;
-    while ((client = TAILQ_FIRST(&now)) != NULL) {
-        TAILQ_REMOVE(&now, client, resume_link);
-        client->is_resumable = false;
-        client_go_on(client);
-    }
-}
-
 /* Periodic */
+
+/* True when the client is waited for: it owes a command, or the reading of its replies. */
+static bool is_idle(struct client *client, int64_t now_ms, int64_t idle_ms)
+{
+    size_t pending = conn_pending_output(&client->conn);
+    if (pending != client->output_seen)
+        client->active_ms = now_ms; /* it reads what is large */
+    client->output_seen = pending;
+    if (client->is_monitor || client_is_subscriber(client))
+        return false; /* as in Redis */
+    if (client->n_slots > 0 || (client->held_back && pending == 0))
+        return false; /* it waits for us */
+    return idle_ms > 0 && now_ms - client->active_ms > idle_ms;
+}
 
 static bool is_over_soft_limit(struct client *client, int64_t now_ms)
 {
@@ -241,8 +220,7 @@ void client_cron(struct larder *larder)
     struct client *client = TAILQ_FIRST(&larder->clients);
     while (client != NULL) {
         struct client *next = TAILQ_NEXT(client, link);
-        bool is_listening = client->is_monitor || client_is_subscriber(client); /* as Redis, these are never idle */
-        if (idle_ms > 0 && client->n_slots == 0 && !is_listening && now_ms - client->active_ms > idle_ms) {
+        if (is_idle(client, now_ms, idle_ms)) {
             larder->stats.clients_closed_idle++;
             client_close(client, "idle for longer than timeout");
         } else if (is_over_soft_limit(client, now_ms)) {

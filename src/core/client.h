@@ -26,6 +26,8 @@ struct transaction;
 struct blocked;
 struct pinned;
 struct pubsub_subscriber;
+struct tracked;
+struct tracker;
 struct config_output_limit;
 
 struct reply_slot {
@@ -35,10 +37,12 @@ struct reply_slot {
     struct buf data;       /* of a finished slot that waits for those before it */
     int proto;             /* the client's when the command came */
     enum translate_rule rule;
+    const struct command *command; /* whose failure an error of L2 counts as; NULL: nobody's */
     bool done;
     bool is_script;        /* counted in client->n_scripts */
     bool is_blocking;      /* counted in client->n_blocking */
     bool muted;            /* CLIENT REPLY OFF or SKIP */
+    struct tracked *tracked; /* owned; keys that its command reads, for CLIENT TRACKING; NULL: none */
 };
 
 TAILQ_HEAD(reply_slots, reply_slot);
@@ -49,6 +53,7 @@ struct client {
     struct larder *larder;
     TAILQ_ENTRY(client) link;        /* larder->clients */
     TAILQ_ENTRY(client) resume_link; /* larder->resumable */
+    TAILQ_ENTRY(client) link_wait;   /* larder->link_waiters */
     uint64_t id;
     unsigned db;
     int proto;
@@ -62,6 +67,7 @@ struct client {
     struct blocked *blocked;         /* borrowed; the command that it waits in, on a link of its own */
     struct pinned *watch;            /* owned; the link on which it watches keys */
     struct pubsub_subscriber *pubsub; /* owned until pubsub_leave; NULL: it never subscribed */
+    struct tracker *tracker;         /* a reference; of CLIENT TRACKING, NULL: it never tracked */
     TAILQ_ENTRY(client) monitor_link; /* larder->monitors, while is_monitor */
     struct transaction *multi;       /* owned; commands queued since MULTI, NULL: none open */
     const struct command *last_command;
@@ -74,7 +80,8 @@ struct client {
     char peer[NET_NAME_MAX];
     char local[NET_NAME_MAX];
     int64_t created_ms;
-    int64_t active_ms;               /* last command */
+    int64_t active_ms;               /* last command, reply that it had waited for, or reading of large output */
+    size_t output_seen;              /* output pending at the last client_cron */
     int64_t over_soft_limit_since_ms; /* output above the soft limit; 0: it is not */
     uint64_t n_commands;
     uint64_t bytes_in;
@@ -88,6 +95,8 @@ struct client {
     bool is_monitor;   /* MONITOR: is shown what larder executes */
     bool held_back;    /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
     bool is_resumable; /* on larder->resumable */
+    bool waits_for_link; /* on larder->link_waiters */
+    bool is_next;      /* of the link_waiters: its turn has come */
     bool ending;       /* nothing more is executed; closes when its slots and output are gone */
 };
 
@@ -114,13 +123,27 @@ struct client *client_find(struct larder *larder, uint64_t id);
 /* The handlers for conn_shared_init. */
 const struct conn_handlers *client_conn_handlers(void);
 
+/* Holding back (client_hold.c says for which reasons) and going on */
+
+/* True when the client must wait before its next command, whichever that is. */
+bool client_must_wait(const struct client *client);
+
+/* Reads and executes nothing more of the client until somebody has it looked at again. */
+void client_hold_back(struct client *client);
+
+/* Looks at a held-back client: goes on with what it has said, or holds it back again. From the end of a turn only. */
+void client_go_on(struct client *client);
+
+/* Takes the client off the lists of those that wait. */
+void client_leave_lists(struct client *client);
+
 /* Puts a held-back client on the list of those that are looked at again at the end of the turn. */
 void client_resume_later(struct client *client);
 
 /* The before-sleep hook: goes on with clients that had been held back (ctx is the larder). */
 void client_resume_hook(struct loop *loop, void *ctx);
 
-/* Looks again at every held-back client at the end of the turn (L2 has room again, CLIENT UNPAUSE). */
+/* Looks again at every held-back client at the end of the turn (CLIENT UNPAUSE). */
 void client_resume_all(struct larder *larder);
 
 /* Periodic: closes idle clients (`timeout`) and those above their output limit. */
@@ -145,6 +168,9 @@ void slot_finish(struct reply_slot *slot, const struct reply *reply);
 
 /* Ends the slot with a serialised RESP3 reply, translated by slot->rule for a RESP2 client. */
 void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3);
+
+/* Puts a finished reply behind a slot. May close the client (its output limit). */
+void slot_insert_behind(struct reply_slot *slot, struct bytes raw);
 
 /* A writer for what comes unasked (messages, invalidations, MONITOR lines): between two replies in RESP3, behind those that wait in
  * RESP2, where a client that gets such things has no others. Not from inside the handler of one of the client's own commands. */

@@ -3,7 +3,7 @@
  *     bytes --parse--> batch of commands --hash, prefetch buckets--> --prefetch entries--> execute one by one
  *
  * With many pipelined GETs over a store that is larder than the processor's caches, the memory accesses of a batch overlap.
- * A command that has to wait (room for replies, CLIENT PAUSE) stops its batch: those behind it are parsed again later. */
+ * A command that has to wait (see client_hold.c) stops its batch: those behind it are parsed again later. */
 #include "core/larder.h"
 
 #include "base/log.h"
@@ -12,43 +12,16 @@
  * anyway. */
 #define BATCH_MAX 32
 
-/* Unread output at which a client isn't served any more until it has read. */
-#define OUTPUT_PAUSE_BYTES ((size_t)1 << 20)
-
 size_t client_on_input(struct conn *conn, const char *data, size_t len);
-void client_go_on(struct client *client);
-
-/* True when the client must wait before its next command. */
-static bool must_wait(const struct client *client)
-{
-    const struct larder *larder = client->larder;
-    if (client->n_blocking > 0)
-        return true;
-    if (client->n_slots >= (size_t)larder->config.client_max_inflight)
-        return true;
-    if (conn_pending_output(&client->conn) + client->slot_bytes >= OUTPUT_PAUSE_BYTES)
-        return true;
-    return larder->link != NULL && link_is_full(larder->link);
-}
-
-static void hold_back(struct client *client)
-{
-    client->held_back = true;
-    conn_set_paused(&client->conn, true);
-    /* Somebody has to look again: slot_finish and on_drained do, when there is something to wait for; for room on the link, and for
-     * output that this turn will write, the hook does. */
-    bool waits_for_slots = client->n_slots > 0;
-    bool waits_for_reader = conn_pending_output(&client->conn) > 0 && !client->conn.is_dirty;
-    if (!waits_for_slots && !waits_for_reader)
-        client_resume_later(client);
-}
 
 void client_go_on(struct client *client)
 {
     if (client->conn.closed || client->ending || !client->held_back)
         return;
-    if (must_wait(client)) {
-        hold_back(client);
+    if (client->waits_for_link)
+        return; /* its turn comes */
+    if (client_must_wait(client)) {
+        client_hold_back(client);
         return;
     }
     client->held_back = false;
@@ -146,10 +119,10 @@ static size_t execute_batch(struct client *client, struct batch *batch, bool *st
     larder->stamp_ns = clock_read_ns();
     for (size_t i = 0; i < batch->n; i++) {
         struct parsed *parsed = &batch->items[i];
-        bool waits = must_wait(client) || (parsed->request.argc > 0 && !larder_execute(larder, client, parsed));
+        bool waits = client_must_wait(client) || (parsed->request.argc > 0 && !larder_execute(larder, client, parsed));
         if (waits && !client->conn.closed) {
             request_parser_rewind(&client->parser);
-            hold_back(client);
+            client_hold_back(client);
         }
         *stopped = waits || client->conn.closed || client->ending;
         if (waits)

@@ -387,6 +387,22 @@ static void take_entry(struct learner *learner, struct learned *in)
     describe(row, &in->row);
 }
 
+/* Gives the rows of command_table_serve their functions. */
+static void set_served(struct command_table *table)
+{
+    for (const struct command_served *served = table->served; served != NULL && served->name != NULL; served++) {
+        struct bytes name = bytes_of_str(served->name);
+        if (command_table_find(table, name) == NULL)
+            continue;
+        struct command *row = command_table_insert(table, name);
+        bool is_read = (row->flags & COMMAND_LEARNED) && (row->flags & COMMAND_READONLY) && row->first == 1;
+        if (!is_read || (served->unless != NULL && command_table_find(table, bytes_of_str(served->unless)) != NULL))
+            continue;
+        row->fn = served->fn;
+        row->flags |= COMMAND_CACHED;
+    }
+}
+
 size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn)
 {
     struct learner learner = {table, read_fn, write_fn, 0};
@@ -402,5 +418,6 @@ size_t command_table_learn(struct command_table *table, struct bytes reply, comm
         }
         take_entry(&learner, &entry);
     }
+    set_served(table);
     return learner.n;
 }

@@ -132,6 +132,11 @@ void command_table_add(struct command_table *table, const struct command *rows)
     }
 }
 
+void command_table_serve(struct command_table *table, const struct command_served *served)
+{
+    table->served = served;
+}
+
 const struct command *command_rows_find(const struct command *subs, struct bytes name)
 {
     for (subs = command_sub_at(subs); subs != NULL; subs = command_sub_at(subs + 1))

@@ -24,6 +24,7 @@ struct call {
     uint64_t hash;                 /* store_hash of argv[1] when has_hash */
     bool has_hash;
     bool deferred;                 /* call_defer was called: the handler writes no reply now */
+    bool is_queued;                /* was queued since MULTI and runs at EXEC: must not be deferred */
     struct reply reply;            /* for handlers that answer at once */
 };
 
@@ -110,6 +111,17 @@ void command_table_destroy(struct command_table *table);
 /* Adds larder's own rows: an array ended by a row without name, borrowed for ever (static const data). Own rows win over
  * learned ones as to function and documentation, learned ones as to nothing but key specifications. */
 void command_table_add(struct command_table *table, const struct command *rows);
+
+/* A command of L2 that larder serves with a function of its own, and otherwise knows as L2 tells it. */
+struct command_served {
+    const char *name;   /* lower case; NULL: the end of the array */
+    command_fn *fn;
+    const char *unless; /* a command of an L2 where `fn` must not serve this one; NULL: none */
+};
+
+/* Says which learned rows are served by functions of their own: those that L2 flags as reads, with argv[1] as their (first) key. They
+ * get COMMAND_CACHED, too. `served` is borrowed for ever (static const data). */
+void command_table_serve(struct command_table *table, const struct command_served *served);
 
 /* Takes over L2's commands from its reply to COMMAND (RESP3 bytes, or RESP2's without the maps). `read_fn` and `write_fn` serve
  * rows that larder has none of its own for. Rows, those of subcommands too, stay where they are when they are learned again, and

@@ -9,6 +9,7 @@ struct command_table {
     struct command **slots; /* owned; open addressing, linear probing; rows never leave */
     size_t n_slots;         /* a power of two */
     size_t n_rows;
+    const struct command_served *served; /* borrowed; NULL: none */
 };
 
 /* The row of a name, created (empty but for its counters, without name) when there is none; NULL: not a name, or the table is

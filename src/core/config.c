@@ -66,7 +66,7 @@ static void get_row(struct get *get, const struct config_row *row, size_t i, str
     get->fn(get->ctx, name, buf_bytes(&get->text));
 }
 
-static bool is_pattern(struct bytes text)
+bool config_is_pattern(struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] == '*' || text.ptr[i] == '?' || text.ptr[i] == '[')
@@ -82,7 +82,7 @@ size_t config_get(const struct config *config, const struct bytes *patterns, siz
     struct get get = {.config = config, .fn = fn, .ctx = ctx};
     buf_init(&get.text);
     for (size_t i = 0; i < n_patterns && get.n_found < n_rows; i++) {
-        bool pattern = is_pattern(patterns[i]);
+        bool pattern = config_is_pattern(patterns[i]);
         for (size_t j = 0; j < n_rows; j++) {
             struct bytes name = bytes_of_str(rows[j].name);
             if (pattern && glob_match(patterns[i], name, true))
@@ -196,8 +196,23 @@ bool config_assign(struct config *config, struct bytes name, const struct bytes 
     return true;
 }
 
+bool config_is_own(struct bytes name)
+{
+    const struct config_row *row = config_table_find(name);
+    return row != NULL && row->section != CONFIG_SECTION_COMPATIBILITY;
+}
+
+/* Passwords of Redis that larder has no directive for. */
+static bool is_upstream_secret(struct bytes name)
+{
+    return bytes_is(name, "masterauth") || bytes_is(name, "tls-key-file-pass") ||
+           bytes_is(name, "tls-client-key-file-pass");
+}
+
 bool config_is_sensitive(struct bytes name)
 {
     const struct config_row *row = config_table_find(name);
-    return row != NULL && (row->flags & (CONFIG_SECRET | CONFIG_URL)) != 0;
+    if (row == NULL)
+        return is_upstream_secret(name);
+    return (row->flags & (CONFIG_SECRET | CONFIG_URL)) != 0;
 }

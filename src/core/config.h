@@ -77,6 +77,7 @@ struct config {
     int64_t proto_max_bulk_len_bytes;
     struct config_output_limit client_output_buffer_limit[CONFIG_CLIENT_CLASSES];
     int64_t client_max_inflight;
+    int64_t tracking_table_max_keys; /* 0: no limit */
 
     /* L1 */
     bool l1_enabled;
@@ -88,6 +89,7 @@ struct config {
     int64_t l1_ttl_s;          /* 0: no cap */
     int64_t l1_max_item_bytes; /* 0: no limit but the budget */
     int64_t l1_max_entries;    /* 0: no limit */
+    int64_t l1_max_variants;   /* 0: no cached replies */
     int64_t databases;
 
     /* L2 */
@@ -164,8 +166,15 @@ bool config_set(struct config *config, const struct bytes *pairs, size_t n_pairs
                 config_apply_fn *apply, void *ctx, char *err, size_t size)
     __attribute__((warn_unused_result));
 
-/* True when the value of the directive `name` (any case) must not be shown in SLOWLOG, MONITOR and
- * the like. */
+/* True when CONFIG GET takes the text for a glob pattern, false for a plain name. */
+bool config_is_pattern(struct bytes text);
+
+/* True when `name` (any case) is a directive of larder. False for those that are only reported to
+ * tools where there is no upstream (save): in front of one, they are the upstream's. */
+bool config_is_own(struct bytes name);
+
+/* True when the value of the parameter `name` (any case), larder's or L2's, must not be shown in
+ * SLOWLOG, MONITOR and the like. */
 bool config_is_sensitive(struct bytes name);
 
 /* Checks what no single row can: upstream-backoff-min against upstream-backoff-max. Returns NULL,

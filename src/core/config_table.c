@@ -102,6 +102,10 @@ static const struct config_row rows[] = {
      .standard = "1024",
      .text =
          "Commands of one client that may wait for their replies before no more are read from it."},
+    {ROW, .name = "tracking-table-max-keys", INTEGER(tracking_table_max_keys, 0, UINT_MAX),
+     .standard = "1000000",
+     .text = "Keys remembered for CLIENT TRACKING; beyond it, clients are told that one has changed; "
+             "0: no limit."},
 #undef ROW
 /* L1 */
 #define ROW .section = CONFIG_SECTION_L1, .group = CONFIG_STORE
@@ -124,6 +128,9 @@ static const struct config_row rows[] = {
      .text = "Larger entries (key and value) stay out of L1; 0: no limit but the budget."},
     {ROW, .name = "l1-max-entries", INTEGER(l1_max_entries, 0, INT64_MAX), .standard = "0",
      .text = "Entries that L1 holds at most; 0: no limit but the budget."},
+    {ROW, .name = "l1-max-variants", INTEGER(l1_max_variants, 0, 1000000), .standard = "64",
+     .text = "Replies of one key that L1 keeps, to reads other than GET; one more drops them all; "
+             "0: such replies are not kept."},
     {ROW, .name = "databases", INTEGER(databases, 1, 1024), .flags = CONFIG_IMMUTABLE,
      .standard = "16", .text = "Databases that SELECT accepts."},
 #undef ROW

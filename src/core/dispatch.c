@@ -2,6 +2,7 @@
  * in which a handler sends its command on to L2. */
 #include "core/larder.h"
 #include "core/monitor.h"
+#include "core/tracking.h"
 #include "core/transaction.h"
 
 #include "base/log.h"
@@ -75,7 +76,9 @@ static void unknown_subcommand(struct call *call)
 struct reply_slot *call_defer(struct call *call)
 {
     call->deferred = true;
-    return client_defer(call->client);
+    struct reply_slot *slot = client_defer(call->client);
+    slot->command = call->command;
+    return slot;
 }
 
 uint64_t call_hash(const struct call *call, size_t i)
@@ -125,10 +128,33 @@ void call_write(struct call *call)
 
 /* Queueing */
 
-/* True for what larder answers outside MULTI, and L2 inside: because larder's answer would come later, or because it steers L2. */
-static bool is_sent_in_multi(struct bytes name)
+/* True for a CONFIG SET of parameters that larder doesn't have, and for a CONFIG GET of such names (no patterns, which may match what
+ * larder doesn't show). */
+static bool is_upstream_config(const struct call *call)
 {
-    return bytes_is(name, "select") || bytes_is(name, "info") || bytes_is(name, "command");
+    if (call->argc < 3 || !bytes_is(call->argv[0], "config"))
+        return false;
+    bool is_get = bytes_is(call->argv[1], "get");
+    if (!is_get && !bytes_is(call->argv[1], "set"))
+        return false;
+    for (size_t i = 2; i < call->argc; i += is_get ? 1 : 2) {
+        struct bytes name = call->argv[i];
+        if (config_is_own(name))
+            return false;
+        if (!is_get)
+            continue;
+        if (config_is_sensitive(name) || config_is_pattern(name))
+            return false;
+    }
+    return true;
+}
+
+/* True for what larder answers outside MULTI, and L2 inside: because larder's answer would come later, or because it steers L2. */
+static bool is_sent_in_multi(const struct call *call)
+{
+    struct bytes name = call->argv[0];
+    return bytes_is(name, "select") || bytes_is(name, "info") || bytes_is(name, "command") ||
+           (call->larder->link != NULL && is_upstream_config(call));
 }
 
 static bool is_larders_own(const struct command *command)
@@ -151,8 +177,13 @@ void call_queue(struct call *call)
         unknown_subcommand(call);
         return;
     }
-    bool is_local = (flags & COMMAND_LOCAL) && !is_sent_in_multi(call->argv[0]);
-    if ((flags & (COMMAND_NO_MULTI | COMMAND_STATEFUL)) || is_larders_own(call->command)) {
+    bool is_local = (flags & COMMAND_LOCAL) && !is_sent_in_multi(call);
+    if ((flags & COMMAND_ADMIN) && !is_local && !call->larder->config.allow_admin) {
+        char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
+        multi->is_dirty = true;
+        reply_error(&call->reply, "ERR '%s' is an administrative command; set allow-admin to send it upstream",
+                    full_name(call, name, sizeof(name)));
+    } else if ((flags & (COMMAND_NO_MULTI | COMMAND_STATEFUL)) || is_larders_own(call->command)) {
         char name[COMMAND_NAME_MAX * 2 + SHOWN_MAX];
         multi->is_dirty = true;
         reply_error(&call->reply, "ERR '%s' is not possible inside MULTI through larder", full_name(call, name, sizeof(name)));
@@ -177,7 +208,7 @@ void larder_execute_queued(struct larder *larder, struct client *client, const s
     request_parser_init(&parser);
     if (request_parse(&parser, &limits, raw.ptr, raw.len, &args, &request, &consumed) == REQUEST_OK) {
         struct call call = {.larder = larder, .client = client, .command = command, .argv = request_argv(&request),
-                            .argc = request.argc, .raw = raw, .reply = *reply};
+                            .argc = request.argc, .raw = raw, .is_queued = true, .reply = *reply};
         command_fn *fn = larder->link != NULL || (command->flags & COMMAND_LOCAL) ? command->fn : command->alone;
         fn(&call);
         command->stats->calls++;
@@ -215,10 +246,13 @@ static void on_unknown_reply(void *ctx, struct bytes reply)
 static void call_unknown(struct call *call)
 {
     struct tier *tier = call->larder->tier;
-    if (call->larder->learned)
-        tier_pass(tier, call->client->db, call->raw, on_unknown_reply, defer_translated(call));
-    else
-        tier_write(tier, call->client->db, call->raw, TIER_DATABASE, NULL, 0, on_reply, defer_translated(call));
+    struct reply_slot *slot = defer_translated(call);
+    if (call->larder->learned) {
+        client_note_script(slot); /* until then, the client's own reads go behind it */
+        tier_pass(tier, call->client->db, call->raw, on_unknown_reply, slot);
+    } else {
+        tier_write(tier, call->client->db, call->raw, TIER_DATABASE, NULL, 0, on_reply, slot);
+    }
 }
 
 void larder_on_upstream_up(void *ctx)
@@ -256,15 +290,6 @@ static const char *why_not_sent(const struct larder *larder, const struct comman
     if (command->flags & COMMAND_BLOCKING)
         return "blocks its connection and is not supported through larder yet";
     return NULL;
-}
-
-static bool is_paused(const struct larder *larder, const struct command *command)
-{
-    if (__builtin_expect(larder->paused_until_ms == 0, 1))
-        return false;
-    if (larder->paused_until_ms <= larder_now_ms(larder))
-        return false;
-    return !larder->paused_writes_only || command == NULL || (command->flags & COMMAND_WRITE);
 }
 
 /* While its scripts are in flight, or keys are watched, a client reads from L2 only. */
@@ -328,7 +353,9 @@ static command_fn *check(struct call *call)
         unknown_command(call);
         return NULL;
     }
-    if (!is_learned_only(command) && !command_arity_ok(command, call->argc)) {
+    /* That of learned ones is L2's to judge, but not for those who may not ask it. */
+    bool judges = !is_learned_only(command) || !call->client->authenticated;
+    if (judges && !command_arity_ok(command, call->argc)) {
         if (strcmp(command->name, "exec") == 0)
             reply_error(&call->reply, "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
         else
@@ -400,7 +427,6 @@ static bool set_raw(struct call *call, const struct request *request)
     }
     struct buf *scratch = &call->larder->scratch;
     scratch->len = 0;
-    buf_trim(scratch, CONN_READ_BYTES);
     bool ok = request_encode(call->argv, call->argc, scratch);
     call->raw = buf_bytes(scratch);
     return ok;
@@ -417,10 +443,14 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
         client_close(client, "HTTP request");
         return true;
     }
-    if (is_paused(larder, call.command) || waits_for_earlier(client, call.command))
+    if (waits_for_earlier(client, call.command))
         return false;
     call.hash = parsed->hash;
     call.has_hash = parsed->has_hash;
+    call.reply = client_begin_reply(client);
+    command_fn *fn = check(&call);
+    if (fn != NULL && client_hold_call(&call, fn))
+        return false;
     if (!set_raw(&call, &parsed->request)) {
         client_close(client, "out of memory for a command");
         return true;
@@ -428,16 +458,19 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
     client->last_command = call.command;
     client->n_commands++;
     larder->stats.commands++;
-    call.reply = client_begin_reply(client);
-    size_t start = call.reply.out->len;
-    command_fn *fn = check(&call);
     if (__builtin_expect(larder->n_monitors > 0, 0) && fn != NULL)
         monitor_before(&call);
+    if (__builtin_expect(client->tracker != NULL, 0) && fn != NULL) {
+        tracking_before(&call);
+        if (client->conn.closed)
+            return true;
+    }
     if (fn != NULL)
         fn(&call);
     else if (client->multi != NULL)
         client->multi->is_dirty = true;
     /* The connection may be gone now; the client's memory is there until the end of the turn. */
+    size_t start = client->reply_start;
     bool failed = !call.deferred && !client->conn.closed && call.reply.out->len > start && call.reply.out->data[start] == '-';
     if (failed)
         larder_count_error(larder, bytes_of(call.reply.out->data + start, call.reply.out->len - start));
@@ -449,6 +482,10 @@ bool larder_execute(struct larder *larder, struct client *client, const struct p
         client_end_reply(client, &call.reply);
     if (__builtin_expect(larder->n_monitors > 0, 0) && fn != NULL && fn != call_queue)
         monitor_after(&call);
+    if (__builtin_expect(client->tracker != NULL, 0))
+        tracking_after(&call);
+    larder->scratch.len = 0;
+    buf_trim(&larder->scratch, CONN_READ_BYTES);
     if (__builtin_expect(client->reply_skip | client->reply_skip_next, 0)) {
         client->reply_skip = client->reply_skip_next;
         client->reply_skip_next = false;

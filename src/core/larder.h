@@ -44,6 +44,7 @@ struct larder_rate {
 
 struct warm_jobs;
 struct pinned_pool;
+struct tracking;
 
 struct larder {
     struct loop loop;
@@ -59,8 +60,10 @@ struct larder {
     size_t n_listeners;
     struct client_list clients;
     size_t n_clients;
-    struct client_list resumable;
+    struct client_list resumable;    /* held-back clients to be looked at again at the end of the turn */
+    struct client_list link_waiters; /* those that wait for room on the link, in their order */
     struct pubsub *pubsub;          /* owned; who listens to which channel */
+    struct tracking *tracking;      /* owned; CLIENT TRACKING */
     struct client_list monitors;    /* clients in MONITOR */
     size_t n_monitors;
     uint64_t next_client_id;
@@ -107,6 +110,10 @@ void call_queue(struct call *call);
 void larder_execute_queued(struct larder *larder, struct client *client, const struct command *command, struct bytes raw,
                            struct reply *reply);
 
+/* True when the call, which `fn` would serve, must wait (CLIENT PAUSE, no room on the link); its client will be looked at again when
+ * that has changed. */
+bool client_hold_call(struct call *call, command_fn *fn) __attribute__((warn_unused_result));
+
 /* Opens the slot of a call that is answered later. */
 struct reply_slot *call_defer(struct call *call) __attribute__((returns_nonnull));
 
@@ -128,8 +135,7 @@ struct parsed {
     bool has_hash;
 };
 
-/* Executes a request of a client: checks it, calls the handler, counts. Returns false when it must wait (CLIENT PAUSE) and was not
- * executed. */
+/* Executes a request of a client: checks it, calls the handler, counts. Returns false when it must wait and was not executed. */
 bool larder_execute(struct larder *larder, struct client *client, const struct parsed *parsed)
     __attribute__((warn_unused_result));
 

@@ -7,7 +7,9 @@ static bool goes_at_once(const struct client *client)
 {
     if (TAILQ_EMPTY(&client->slots))
         return true;
-    return client->proto == 3 && (client->pubsub == NULL || !pubsub_is_settling(client->pubsub));
+    if (client->pubsub != NULL && pubsub_is_leaving(client->pubsub))
+        return true; /* the only slot is the UNSUBSCRIBE's, which L2 answers behind the message */
+    return client->proto == 3 && (client->pubsub == NULL || !pubsub_is_joining(client->pubsub));
 }
 
 /* Writes two pieces, where the client's next push belongs. */
@@ -39,4 +41,15 @@ void push_message(struct client *client, struct bytes push)
 void push_raw(struct client *client, struct bytes raw)
 {
     write_push(client, raw, bytes_of(NULL, 0));
+}
+
+void push_in_order(struct client *client, struct bytes raw)
+{
+    struct reply_slot *slot = TAILQ_LAST(&client->slots, reply_slots);
+    while (slot != NULL && slot->is_blocking && !slot->done)
+        slot = TAILQ_PREV(slot, reply_slots, link);
+    if (client->proto != 3 || slot == NULL)
+        push_raw(client, raw);
+    else if (!client->conn.closed && !client->ending)
+        slot_insert_behind(slot, raw);
 }

@@ -12,6 +12,10 @@
  * output limit). No effect on one that is ending. */
 void push_message(struct client *client, struct bytes push);
 
+/* Hands over bytes as push_raw, but also in RESP3 behind all replies that wait, but for those of
+ * commands that block: for what concerns values that these replies may hold. */
+void push_in_order(struct client *client, struct bytes raw);
+
 /* Hands over bytes that are the same in both protocols; as push_message. */
 void push_raw(struct client *client, struct bytes raw);
 

@@ -1,5 +1,6 @@
 /* The ordered queue of a client's replies; see client.h. */
 #include "core/larder.h"
+#include "core/tracking.h"
 
 #include "base/mem.h"
 
@@ -9,13 +10,26 @@ static void free_slot(struct reply_slot *slot)
     mem_free(slot);
 }
 
-static struct reply_slot *open_slot(struct client *client)
+/* All but its place in the queue. */
+static void init_slot(struct reply_slot *slot, struct client *client)
 {
-    struct reply_slot *slot = mem_zalloc(sizeof(*slot));
+    buf_init(&slot->data);
     slot->client = client;
     slot->larder = client->larder;
     slot->proto = client->proto;
+    slot->rule = TRANSLATE_GENERIC;
+    slot->command = NULL;
+    slot->done = false;
+    slot->is_script = false;
+    slot->is_blocking = false;
     slot->muted = client->reply_off || client->reply_skip;
+    slot->tracked = NULL;
+}
+
+static struct reply_slot *open_slot(struct client *client)
+{
+    struct reply_slot *slot = mem_alloc(sizeof(*slot));
+    init_slot(slot, client);
     TAILQ_INSERT_TAIL(&client->slots, slot, link);
     client->n_slots++;
     return slot;
@@ -24,22 +38,32 @@ static struct reply_slot *open_slot(struct client *client)
 struct reply_slot *client_defer(struct client *client)
 {
     /* client_begin_reply may have opened a finished slot for a reply that was not written: it becomes the one that waits. */
-    struct reply_slot *tail = TAILQ_LAST(&client->slots, reply_slots);
-    if (tail != NULL && tail->done && tail->data.len == 0) {
-        tail->done = false;
-        tail->proto = client->proto;
-        tail->muted = client->reply_off || client->reply_skip;
-        return tail;
+    struct reply_slot *slot = TAILQ_LAST(&client->slots, reply_slots);
+    if (slot != NULL && slot->done && slot->data.len == 0) {
+        buf_deinit(&slot->data);
+        init_slot(slot, client);
+    } else {
+        slot = open_slot(client);
     }
-    return open_slot(client);
+    if (__builtin_expect(client->tracker != NULL, 0))
+        slot->tracked = tracking_take_pending(client);
+    return slot;
 }
 
 /* Where nobody listens. */
 static struct buf *nowhere(struct larder *larder)
 {
     larder->discard.len = 0;
-    buf_trim(&larder->discard, CONN_OUT_KEEP);
     return &larder->discard;
+}
+
+/* Forgets what nobody heard, with its memory when it was much. */
+static void forget(struct larder *larder, const struct reply *reply)
+{
+    if (reply->out != &larder->discard)
+        return;
+    larder->discard.len = 0;
+    buf_trim(&larder->discard, CONN_OUT_KEEP);
 }
 
 void client_note_script(struct reply_slot *slot)
@@ -105,17 +129,25 @@ static void after_output(struct client *client, const struct reply *reply)
 void slot_finish(struct reply_slot *slot, const struct reply *reply)
 {
     struct client *client = slot->client;
+    struct tracked *tracked = slot->tracked;
+    slot->tracked = NULL;
+    forget(slot->larder, reply);
     if (client == NULL) {
         free_slot(slot);
+        if (tracked != NULL)
+            tracking_finish(tracked);
         return;
     }
     struct reply state = *reply;
+    client->active_ms = larder_now_ms(client->larder);
     client->n_scripts -= slot->is_script;
     client->n_blocking -= slot->is_blocking;
     slot->done = true;
     client->slot_bytes += slot->data.len;
     release_slots(client, &state);
     after_output(client, &state);
+    if (__builtin_expect(tracked != NULL, 0))
+        tracking_finish(tracked);
     if (client->conn.closed)
         return;
     if (client->n_slots == 0 && (client->ending || (client->conn.at_end && !client->held_back)))
@@ -127,8 +159,11 @@ void slot_finish(struct reply_slot *slot, const struct reply *reply)
 void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3)
 {
     struct reply reply = slot_begin(slot);
-    if (resp3.ptr[0] == '-')
+    if (resp3.ptr[0] == '-') {
         larder_count_error(slot->larder, resp3);
+        if (slot->command != NULL)
+            slot->command->stats->failed++;
+    }
     if (slot->proto == 3)
         reply_raw(&reply, resp3);
     else if (!translate_to_resp2(resp3.ptr, resp3.len, slot->rule, reply.out))
@@ -155,6 +190,7 @@ struct reply client_begin_reply(struct client *client)
 
 void client_end_reply(struct client *client, const struct reply *reply)
 {
+    forget(client->larder, reply);
     if (client->conn.closed)
         return;
     if (reply->out != &client->conn.out && reply->out != &client->larder->discard)
@@ -165,6 +201,21 @@ void client_end_reply(struct client *client, const struct reply *reply)
     }
     if (client->conn.out.len > 0)
         conn_mark_dirty(&client->conn);
+}
+
+void slot_insert_behind(struct reply_slot *slot, struct bytes raw)
+{
+    struct client *client = slot->client;
+    struct reply_slot *pushed = mem_alloc(sizeof(*pushed));
+    init_slot(pushed, client);
+    pushed->done = true;
+    pushed->muted = false;
+    struct reply reply = {.out = &pushed->data, .proto = client->proto};
+    reply_raw(&reply, raw);
+    TAILQ_INSERT_AFTER(&client->slots, slot, pushed, link);
+    client->n_slots++;
+    client->slot_bytes += pushed->data.len;
+    after_output(client, &reply);
 }
 
 struct reply client_begin_push(struct client *client)

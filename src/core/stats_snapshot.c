@@ -82,7 +82,9 @@ static void take_memory(struct stats_snapshot *snapshot, const struct larder *la
     snapshot->peak_bytes = larder->stats.peak_memory > used ? larder->stats.peak_memory : used;
     snapshot->max_memory = (size_t)larder->config.maxmemory_bytes;
     snapshot->max_entries = (size_t)larder->config.l1_max_entries;
-    snapshot->policy = store_policy_name(larder->config.maxmemory_policy);
+    snapshot->l1_policy = store_policy_name(larder->config.maxmemory_policy);
+    bool is_told = larder->link != NULL && link_get_policy(larder->link)[0] != '\0';
+    snapshot->policy = is_told ? link_get_policy(larder->link) : snapshot->l1_policy;
     snapshot->fragmentation_ratio = used == 0 ? 0 : (double)snapshot->rss_bytes / (double)used;
 }
 

@@ -47,6 +47,7 @@ bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
         options_link_settings(config, &options);
         pinned_pool_configure(larder->pinned, &options, (size_t)config->upstream_pinned_max);
         pubsub_configure(larder->pubsub);
+        tracking_configure(larder->tracking);
     }
     if (groups & CONFIG_STORE)
         apply_store(larder, config);

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "core/config_secret.h"
 
+#include <stdio.h>
+
 /* Largest reply that is taken from L2: a bulk of proto-max-bulk-len with room for its frame, times two for replies of many. */
 #define REPLY_FACTOR 2
 
@@ -12,6 +14,8 @@ void options_tier(const struct config *config, struct tier_options *options)
     options->l1_enabled = config->l1_enabled;
     options->l1_ttl_ms = config->l1_ttl_s * 1000;
     options->max_item_bytes = (size_t)config->l1_max_item_bytes;
+    options->n_dbs = (unsigned)config->databases;
+    options->max_variants = (unsigned)config->l1_max_variants;
 }
 
 static char *copy_unless_empty(const char *text)
@@ -38,6 +42,12 @@ bool options_link(const struct config *config, struct link_options *options, cha
     memset(options, 0, sizeof(*options));
     if (!address_parse(&options->address, config->upstream, error, size))
         return false;
+    if (options->address.db >= config->databases) {
+        snprintf(error, size, "database %u is beyond the %lld of `databases`", options->address.db,
+                 (long long)config->databases);
+        address_deinit(&options->address);
+        return false;
+    }
     options_link_settings(config, options);
     return true;
 }

@@ -8,6 +8,8 @@
 #include "server/cron.h"
 #include "server/listen.h"
 #include "server/options.h"
+#include "core/tracking.h"
+#include "tier/reply_dbs.h"
 #include "upstream/pinned.h"
 
 #include <stdio.h>
@@ -62,18 +64,23 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
     if (has_upstream)
         larder->first_db = link_options.address.db;
     config_store_options(&larder->config, &store_options);
+    if (has_upstream)
+        store_options.n_dbs = reply_dbs_total(store_options.n_dbs);
     options_tier(&larder->config, &tier_options);
     options_warm(&larder->config, &warm_options);
-    larder->tier =
-        tier_create(&larder->loop, store_create(&store_options), has_upstream ? &link_options : NULL, &tier_options);
     if (has_upstream) {
         struct link_options pinned_options;
-        if (!options_link(&larder->config, &pinned_options, error, size))
+        if (!options_link(&larder->config, &pinned_options, error, size)) {
+            link_options_deinit(&link_options);
             return false;
+        }
         larder->pinned =
             pinned_pool_create(&larder->loop, &pinned_options, (size_t)larder->config.upstream_pinned_max);
+        /* Before the shared link writes: who blocks in this turn does so before what ends its wait. */
         loop_add_hook(&larder->loop, pinned_pool_flush, larder->pinned);
     }
+    larder->tier =
+        tier_create(&larder->loop, store_create(&store_options), has_upstream ? &link_options : NULL, &tier_options);
     larder->store = tier_store(larder->tier);
     larder->link = tier_link(larder->tier);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);
@@ -113,6 +120,7 @@ struct larder *server_create(struct config *config, char *error, size_t size)
     set_run_id(larder);
     TAILQ_INIT(&larder->clients);
     TAILQ_INIT(&larder->resumable);
+    TAILQ_INIT(&larder->link_waiters);
     TAILQ_INIT(&larder->monitors);
     slowlog_init(&larder->slowlog);
     fit_files(larder);
@@ -124,6 +132,10 @@ struct larder *server_create(struct config *config, char *error, size_t size)
     bool ok = create_tier(larder, error, size);
     larder->pubsub = pubsub_create(&larder->loop, &pubsub_handlers, larder, larder->link != NULL);
     loop_add_hook(&larder->loop, pubsub_flush, larder->pubsub);
+    if (ok) {
+        larder->tracking = tracking_create(larder, tell_link_options);
+        loop_add_hook(&larder->loop, tracking_flush, larder->tracking);
+    }
     loop_add_hook(&larder->loop, conn_flush_all, &larder->conns);
     if (!ok || !listen_open(larder, &larder->config, error, size)) {
         server_destroy(larder);
@@ -185,6 +197,7 @@ void server_destroy(struct larder *larder)
     warm_jobs_destroy(larder->warm_jobs);
     pinned_pool_destroy(larder->pinned);
     pubsub_destroy(larder->pubsub);
+    tracking_destroy(larder->tracking);
     if (larder->tier != NULL)
         tier_destroy(larder->tier);
     loop_deinit(&larder->loop); /* frees clients */

@@ -179,7 +179,14 @@ void pubsub_unsubscribe(struct pubsub *pubsub, struct pubsub_subscriber *subscri
         topic != NULL ? find_subscription(pubsub, topic, subscriber) : NULL;
     if (subscription == NULL)
         return;
-    if (remove_subscription(pubsub, subscription) && topic->answered < topic->sent)
+    /* Who leaves others behind has L2 confirm the topic once more: what was published before comes
+     * in front of that answer. */
+    bool is_last = remove_subscription(pubsub, subscription);
+    if (!pubsub_link_is_up(pubsub))
+        return;
+    if (!is_last)
+        pubsub_link_send(pubsub, topic, true);
+    if (topic->answered < topic->sent)
         add_wait(topic, subscriber, true);
 }
 
@@ -237,9 +244,14 @@ bool pubsub_settle(struct pubsub *pubsub, struct pubsub_subscriber *subscriber,
     return false;
 }
 
-bool pubsub_is_settling(const struct pubsub_subscriber *subscriber)
+bool pubsub_is_joining(const struct pubsub_subscriber *subscriber)
 {
-    return subscriber->fn != NULL;
+    return subscriber->fn != NULL && !TAILQ_FIRST(&subscriber->waits)->leaves;
+}
+
+bool pubsub_is_leaving(const struct pubsub_subscriber *subscriber)
+{
+    return subscriber->fn != NULL && TAILQ_FIRST(&subscriber->waits)->leaves;
 }
 
 /* Ends settling; the subscriber may be gone afterwards. */
@@ -280,9 +292,9 @@ void pubsub_answered_leavers(struct pubsub *pubsub, struct pubsub_topic *topic)
 {
     struct pubsub_wait *wait;
     do {
-        TAILQ_FOREACH(wait, &topic->waits, topic_link)
-        if (wait->leaves)
-            break;
+        for (wait = TAILQ_FIRST(&topic->waits); wait != NULL; wait = TAILQ_NEXT(wait, topic_link))
+            if (wait->leaves)
+                break;
         if (wait != NULL)
             end_wait(pubsub, wait); /* may change the list */
     } while (wait != NULL);
@@ -431,7 +443,8 @@ struct link *pubsub_link(struct pubsub *pubsub)
 void pubsub_each(const struct pubsub *pubsub, enum pubsub_kind kind, pubsub_visit_fn *fn, void *ctx)
 {
     const struct pubsub_topic *topic;
-    TAILQ_FOREACH(topic, &pubsub->of_kind[kind], link)
-    if (topic->n_subscriptions > 0)
-        fn(ctx, bytes_of(topic->name, topic->len), topic->n_subscriptions);
+    for (topic = TAILQ_FIRST(&pubsub->of_kind[kind]); topic != NULL;
+         topic = TAILQ_NEXT(topic, link))
+        if (topic->n_subscriptions > 0)
+            fn(ctx, bytes_of(topic->name, topic->len), topic->n_subscriptions);
 }

@@ -8,7 +8,8 @@
  *
  * A topic is subscribed at L2 when its first subscriber comes and unsubscribed when the last one
  * has gone. Who changes its subscriptions may wait (pubsub_settle) until L2 has answered for the
- * topics concerned, so that what is published afterwards is counted and delivered by the new state.
+ * topics concerned, so that what is published afterwards is counted and delivered by the new state;
+ * who leaves gets messages until then.
  * When the link is lost, all topics are subscribed again as soon as it is back; nobody is told.
  * The link exists only while there are topics, and a little longer. Without an upstream, publishing
  * reaches the subscribers here.
@@ -90,8 +91,10 @@ bool pubsub_settle(struct pubsub *pubsub, struct pubsub_subscriber *subscriber,
 /* Undoes what was subscribed since the last settling, and ends that row of changes. */
 void pubsub_undo(struct pubsub *pubsub, struct pubsub_subscriber *subscriber);
 
-/* True between pubsub_settle and its callback. */
-bool pubsub_is_settling(const struct pubsub_subscriber *subscriber);
+/* True between pubsub_settle and its callback, after subscribing and after unsubscribing. Messages
+ * that come meanwhile belong behind the confirmation, or in front of it. */
+bool pubsub_is_joining(const struct pubsub_subscriber *subscriber);
+bool pubsub_is_leaving(const struct pubsub_subscriber *subscriber);
 
 /* Publishing */
 

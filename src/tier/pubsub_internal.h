@@ -121,6 +121,7 @@ struct pubsub_node *pubsub_table_again(const struct pubsub_node *node);
 /* pubsub_link.c */
 /* Gives L2 a SUBSCRIBE or UNSUBSCRIBE of the topic, now or when the link is up. */
 void pubsub_link_send(struct pubsub *pubsub, struct pubsub_topic *topic, bool subscribes);
+bool pubsub_link_is_up(const struct pubsub *pubsub);
 /* Ends the link when there are no topics, after a while. */
 void pubsub_link_idle(struct pubsub *pubsub);
 void pubsub_link_on_unlink(struct timer *timer, void *ctx);

@@ -43,6 +43,11 @@ static void transmit(struct pubsub *pubsub, struct pubsub_topic *topic, bool sub
 
 static void open_link(struct pubsub *pubsub);
 
+bool pubsub_link_is_up(const struct pubsub *pubsub)
+{
+    return pubsub->link != NULL && link_state_is_up(link_get_state(pubsub->link));
+}
+
 /* While the link is not up, what will be sent counts as one command that is not answered. */
 void pubsub_link_send(struct pubsub *pubsub, struct pubsub_topic *topic, bool subscribes)
 {
@@ -51,7 +56,7 @@ void pubsub_link_send(struct pubsub *pubsub, struct pubsub_topic *topic, bool su
     timer_disarm(&pubsub->loop->timers, &pubsub->unlink);
     if (pubsub->link == NULL && subscribes)
         open_link(pubsub);
-    if (pubsub->link != NULL && link_state_is_up(link_get_state(pubsub->link))) {
+    if (pubsub_link_is_up(pubsub)) {
         transmit(pubsub, topic, subscribes);
         return;
     }
@@ -76,8 +81,8 @@ static void restart_answers(struct pubsub_topic *topic)
     topic->answered = 0;
     topic->sent = topic->n_subscriptions > 0;
     struct pubsub_wait *wait;
-    TAILQ_FOREACH(wait, &topic->waits, topic_link)
-    wait->answer = !wait->leaves;
+    for (wait = TAILQ_FIRST(&topic->waits); wait != NULL; wait = TAILQ_NEXT(wait, topic_link))
+        wait->answer = !wait->leaves;
 }
 
 static void on_up(void *ctx)
@@ -85,8 +90,8 @@ static void on_up(void *ctx)
     struct pubsub *pubsub = ctx;
     for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
         struct pubsub_topic *topic;
-        TAILQ_FOREACH(topic, &pubsub->of_kind[kind], link)
-        {
+        for (topic = TAILQ_FIRST(&pubsub->of_kind[kind]); topic != NULL;
+             topic = TAILQ_NEXT(topic, link)) {
             if (topic->n_subscriptions == 0)
                 continue;
             topic->sent = 0;
@@ -101,8 +106,8 @@ static void on_down(void *ctx)
     drop_commands(pubsub);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
         struct pubsub_topic *topic;
-        TAILQ_FOREACH(topic, &pubsub->of_kind[kind], link)
-        {
+        for (topic = TAILQ_FIRST(&pubsub->of_kind[kind]); topic != NULL;
+             topic = TAILQ_NEXT(topic, link)) {
             restart_answers(topic);
             topic->is_at_upstream = false;
             /* Waits of those who left have nothing to wait for now; they may stand behind others. */

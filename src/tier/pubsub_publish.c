@@ -17,6 +17,13 @@ size_t pubsub_deliver(struct pubsub *pubsub, struct pubsub_topic *topic, struct 
         n++;
         at = next;
     }
+    struct pubsub_wait *wait = TAILQ_FIRST(&topic->waits);
+    while (wait != NULL) {
+        struct pubsub_wait *next = TAILQ_NEXT(wait, topic_link);
+        if (wait->leaves) /* published before L2 took the UNSUBSCRIBE */
+            pubsub->handlers->deliver(wait->subscriber->ctx, push);
+        wait = next;
+    }
     return n;
 }
 
@@ -64,9 +71,11 @@ int64_t pubsub_publish(struct pubsub *pubsub, enum pubsub_kind kind, struct byte
     }
     if (kind != PUBSUB_CHANNEL)
         return n;
-    TAILQ_FOREACH(topic, &pubsub->of_kind[PUBSUB_PATTERN], link)
-    if (n >= 0 && matches(topic, channel))
-        publish_to(pubsub, topic, write_push(pubsub, "pmessage", topic, channel, payload), &n);
+    for (topic = TAILQ_FIRST(&pubsub->of_kind[PUBSUB_PATTERN]); topic != NULL;
+         topic = TAILQ_NEXT(topic, link)) {
+        if (n >= 0 && matches(topic, channel))
+            publish_to(pubsub, topic, write_push(pubsub, "pmessage", topic, channel, payload), &n);
+    }
     return n;
 }
 
@@ -92,10 +101,11 @@ int64_t pubsub_correct_receivers(const struct pubsub *pubsub, enum pubsub_kind k
     if (topic != NULL)
         n += correction(topic);
     if (kind == PUBSUB_CHANNEL) {
-        TAILQ_FOREACH(topic, &pubsub->of_kind[PUBSUB_PATTERN], link)
-        if ((topic->n_subscriptions > 0 || topic->is_at_upstream) &&
-            glob_match(bytes_of(topic->name, topic->len), channel, false))
-            n += correction(topic);
+        for (topic = TAILQ_FIRST(&pubsub->of_kind[PUBSUB_PATTERN]); topic != NULL;
+             topic = TAILQ_NEXT(topic, link))
+            if ((topic->n_subscriptions > 0 || topic->is_at_upstream) &&
+                glob_match(bytes_of(topic->name, topic->len), channel, false))
+                n += correction(topic);
     }
     return n > 0 ? n : 0;
 }

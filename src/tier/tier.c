@@ -18,9 +18,12 @@ static void on_invalidate(void *ctx, struct bytes key)
 {
     struct tier *tier = ctx;
     uint64_t hash = store_hash(tier->store, key);
+    /* In every database of the store: anchors of replies are named as their keys. */
     tier->counters.invalidated += store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
     if (tier->n_fetches > 0)
         fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_PUSH);
+    if (tier->on_changed != NULL)
+        tier->on_changed(tier->on_changed_ctx, key);
 }
 
 static void on_invalidate_all(void *ctx)
@@ -29,6 +32,8 @@ static void on_invalidate_all(void *ctx)
     store_flush_all(tier->store);
     fetch_doom_all(tier, -1, DOOM_BY_PUSH);
     tier->counters.flushes_push++;
+    if (tier->on_all_changed != NULL)
+        tier->on_all_changed(tier->on_changed_ctx);
 }
 
 static void on_link_up(void *ctx)
@@ -45,6 +50,8 @@ static void on_link_down(void *ctx)
     fetch_doom_all(tier, -1, DOOM_BY_LOSS);
     tier->counters.flushes_link++;
     LOG(LOG_NOTICE, "Dropped %zu entries of L1: their invalidations can't arrive any more", n);
+    if (tier->on_all_changed != NULL)
+        tier->on_all_changed(tier->on_changed_ctx);
 }
 
 static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up, on_link_down, NULL};
@@ -73,6 +80,8 @@ void tier_destroy(struct tier *tier)
     store_destroy(tier->store);
     mem_free(tier->fetches);
     buf_deinit(&tier->scratch);
+    buf_deinit(&tier->reply_name);
+    buf_deinit(&tier->reply_value);
     mem_free(tier);
 }
 
@@ -97,6 +106,13 @@ void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx)
 {
     tier->on_up = fn;
     tier->on_up_ctx = ctx;
+}
+
+void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key), void (*fn_all)(void *ctx), void *ctx)
+{
+    tier->on_changed = fn;
+    tier->on_all_changed = fn_all;
+    tier->on_changed_ctx = ctx;
 }
 
 /* Reads */
@@ -153,7 +169,16 @@ bool tier_drop(struct tier *tier, unsigned db, struct bytes key)
 {
     uint64_t hash = store_hash(tier->store, key);
     fetch_doom_key(tier, db, key, hash, DOOM_BY_WRITE);
-    return store_remove(tier->store, db, key, hash, tier->loop->clock.mono_ms);
+    bool had_replies = tier_reply_drop(tier, db, key, hash) > 0;
+    return store_remove(tier->store, db, key, hash, tier->loop->clock.mono_ms) || had_replies;
+}
+
+void tier_drop_everywhere(struct tier *tier, struct bytes key)
+{
+    uint64_t hash = store_hash(tier->store, key);
+    tier->counters.invalidated += store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
+    if (tier->n_fetches > 0)
+        fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_WRITE);
 }
 
 void tier_doom_fetches(struct tier *tier)

@@ -22,7 +22,8 @@
 
 enum tier_answer {
     TIER_STRING, /* bytes is the value */
-    TIER_ABSENT, /* the key does not exist */
+    TIER_REPLY,  /* bytes is a whole RESP3 reply; of tier_reply_fetch only */
+    TIER_ABSENT, /* the key does not exist; of tier_reply_fetch, bytes is the reply */
     TIER_ERROR,  /* bytes is an error reply, whole line ("-WRONGTYPE ...\r\n" of L2, "-UPSTREAM ...\r\n" of larder) */
 };
 
@@ -36,6 +37,8 @@ struct tier_options {
     bool l1_enabled;
     int64_t l1_ttl_ms;      /* cap on an entry's life; 0: none */
     size_t max_item_bytes;  /* larger values are not kept; 0: no limit but the store's */
+    unsigned n_dbs;         /* of clients; the store has reply_dbs_total of it, else no replies are kept */
+    unsigned max_variants;  /* cached replies of one key; 0: none are kept */
 };
 
 struct tier_counters {
@@ -51,6 +54,9 @@ struct tier_counters {
     uint64_t fills_doomed_by_write;
     uint64_t fills_doomed_by_push;
     uint64_t fills_refused;  /* too big, or no room */
+    uint64_t reply_hits;     /* of hits: cached replies */
+    uint64_t reply_fills;    /* of fills: cached replies */
+    uint64_t reply_resets;   /* times that a key had max_variants replies, and all of them went */
     uint64_t writes;
     uint64_t passes;
     uint64_t invalidated;    /* entries dropped by pushes */
@@ -75,6 +81,10 @@ struct link *tier_link(struct tier *tier); /* NULL: L1 alone */
 /* Called (with ctx) when the link has come up; one observer. */
 void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx);
 
+/* Called, after L1 has dropped it, for each key that L2 says has changed (`key` is borrowed for the call), and when all may have:
+ * L2 was flushed, or the link is lost. One observer. */
+void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key), void (*fn_all)(void *ctx), void *ctx);
+
 /* Reads */
 
 /* The key's entry when L1 may answer, else NULL. Counts a hit or a miss. */
@@ -93,6 +103,36 @@ void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
  * already, it is joined as it is. */
 void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
                      void *ctx);
+
+/* Replies to other reads of one key (doc/design.md, "Cached replies") */
+
+/* A read whose reply depends on nothing but the key and the arguments. All is borrowed for the call. */
+struct tier_read {
+    unsigned db;
+    struct bytes key;
+    uint64_t hash;            /* store_hash of the key */
+    struct bytes name;        /* of the command, always in the same spelling; without NUL */
+    const struct bytes *args; /* behind the key */
+    size_t n_args;
+    struct bytes raw;         /* the whole command, a RESP array */
+};
+
+/* A reply from L1. */
+struct tier_reply {
+    struct bytes resp3; /* borrowed until the next call that takes the tier or the store */
+    bool is_absent;     /* the key does not exist */
+};
+
+/* Finds a read's reply in L1; false: it is not there. Counts a hit or a miss. */
+bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tier_reply *reply);
+
+/* Sends the read through single flight and keeps its reply; `fn` gets TIER_REPLY, TIER_ABSENT or TIER_ERROR. Coherent by the same
+ * rules as tier_fetch: whatever drops the key, or dooms its fetch, does so for all its replies. */
+void tier_reply_fetch(struct tier *tier, const struct tier_read *read, tier_fetch_fn *fn, void *ctx);
+
+/* How many replies of a key were kept since its last change, in `*n`, and its anchor, whose deadline and flags are those of the
+ * replies; NULL: none. Leaves no trace, as tier_peek. */
+const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, unsigned *n, bool *is_absent);
 
 /* Sends a serialised command (RESP array) that reads, or touches no key. */
 void tier_pass(struct tier *tier, unsigned db, struct bytes raw, tier_reply_fn *fn, void *ctx);
@@ -121,6 +161,8 @@ void tier_guard_end(struct tier_guard *guard);
 
 /* Drops a key in one database (and dooms its fetch). Returns true when an entry was there. */
 bool tier_drop(struct tier *tier, unsigned db, struct bytes key);
+/* Drops a key in all databases and dooms its fetches: it has changed, as another link than the tracking one tells. */
+void tier_drop_everywhere(struct tier *tier, struct bytes key);
 /* Dooms every fetch under way: its waiters are served, L1 keeps nothing of it. */
 void tier_doom_fetches(struct tier *tier);
 /* Drops everything. Returns how many entries there were. */

@@ -17,11 +17,12 @@ static bool is_key(const struct fetch *fetch, struct bytes key, uint64_t hash)
     return fetch->hash == hash && bytes_equal(bytes_of(fetch->key, fetch->key_len), key);
 }
 
-static struct fetch *find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name)
 {
     struct fetch *fetch;
     LIST_FOREACH(fetch, bucket_of(tier, hash), bucket_link)
-        if (fetch->db == db && is_key(fetch, key, hash))
+        if (fetch->db == db && is_key(fetch, key, hash) &&
+            bytes_equal(bytes_of(fetch->key + fetch->key_len, fetch->name_len), name))
             return fetch;
     return NULL;
 }
@@ -37,34 +38,43 @@ static void leave_table(struct fetch *fetch)
 
 /* Doom */
 
+void fetch_forgo(struct fetch *fetch)
+{
+    fetch->doomed = true;
+    leave_table(fetch);
+}
+
 static void doom(struct fetch *fetch, enum doom why)
 {
     if (why == DOOM_BY_PUSH && !fetch->has_value)
         return;
-    fetch->doomed = true;
-    leave_table(fetch);
+    fetch_forgo(fetch);
     if (why == DOOM_BY_WRITE)
         fetch->tier->counters.fills_doomed_by_write++;
     else
         fetch->tier->counters.fills_doomed_by_push++;
 }
 
-void fetch_doom_key(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, enum doom why)
-{
-    struct fetch *fetch = find(tier, db, key, hash);
-    if (fetch != NULL)
-        doom(fetch, why);
-}
-
-void fetch_doom_key_everywhere(struct tier *tier, struct bytes key, uint64_t hash, enum doom why)
+/* Whatever it is that they read; db < 0: in every database. */
+static void doom_key(struct tier *tier, int db, struct bytes key, uint64_t hash, enum doom why)
 {
     struct fetch *fetch = LIST_FIRST(bucket_of(tier, hash));
     while (fetch != NULL) {
         struct fetch *next = LIST_NEXT(fetch, bucket_link);
-        if (is_key(fetch, key, hash))
+        if ((db < 0 || fetch->db == (unsigned)db) && is_key(fetch, key, hash))
             doom(fetch, why);
         fetch = next;
     }
+}
+
+void fetch_doom_key(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, enum doom why)
+{
+    doom_key(tier, (int)db, key, hash, why);
+}
+
+void fetch_doom_key_everywhere(struct tier *tier, struct bytes key, uint64_t hash, enum doom why)
+{
+    doom_key(tier, -1, key, hash, why);
 }
 
 void fetch_doom_all(struct tier *tier, int db, enum doom why)
@@ -82,18 +92,11 @@ void fetch_doom_all(struct tier *tier, int db, enum doom why)
 
 /* Filling */
 
-/* What a fill would be: deadline and flags from L2's remaining time and larder's own cap. Returns false when nothing may be kept. */
-static bool plan_fill(const struct fetch *fetch, int64_t pttl, struct store_item *item)
+bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item)
 {
     const struct tier_options *options = &fetch->tier->options;
-    if (fetch->doomed || !options->l1_enabled || fetch->answer == TIER_ERROR)
+    if (fetch->doomed || !options->l1_enabled)
         return false;
-    if (options->max_item_bytes != 0 && fetch->value.len > options->max_item_bytes)
-        return false;
-    if ((fetch->answer == TIER_ABSENT) != (pttl == -2))
-        return false; /* it expired or came between GET and PTTL */
-    item->kind = fetch->answer == TIER_ABSENT ? ENTRY_ABSENT : ENTRY_STRING;
-    item->value = fetch->answer == TIER_ABSENT ? bytes_of(NULL, 0) : buf_bytes(&fetch->value);
     item->flags = pttl == -1 ? ENTRY_PERSIST : 0;
     item->deadline_ms = pttl >= 0 ? fetch->sent_ms + pttl : 0;
     int64_t cap = options->l1_ttl_ms;
@@ -111,8 +114,13 @@ static void fill(struct fetch *fetch, int64_t pttl)
 {
     struct tier *tier = fetch->tier;
     struct store_item item;
-    if (!plan_fill(fetch, pttl, &item))
+    size_t max = tier->options.max_item_bytes;
+    if (fetch->answer == TIER_ERROR || (max != 0 && fetch->value.len > max) || !fetch_plan(fetch, pttl, &item))
         return;
+    if ((fetch->answer == TIER_ABSENT) != (pttl == -2))
+        return; /* it expired or came between GET and PTTL */
+    item.kind = fetch->answer == TIER_ABSENT ? ENTRY_ABSENT : ENTRY_STRING;
+    item.value = fetch->answer == TIER_ABSENT ? bytes_of(NULL, 0) : buf_bytes(&fetch->value);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     if (store_put(tier->store, fetch->db, key, fetch->hash, &item, tier->loop->clock.mono_ms) == STORE_OK)
         tier->counters.fills++;
@@ -120,14 +128,12 @@ static void fill(struct fetch *fetch, int64_t pttl)
         tier->counters.fills_refused++;
 }
 
-/* Serves the waiters and ends the fetch. */
-static void finish(struct fetch *fetch)
+void fetch_finish(struct fetch *fetch, enum tier_answer answer, struct bytes bytes)
 {
     leave_table(fetch);
-    struct bytes bytes = buf_bytes(&fetch->value);
-    fetch->first.fn(fetch->first.ctx, fetch->answer, bytes);
+    fetch->first.fn(fetch->first.ctx, answer, bytes);
     for (size_t i = 0; i < fetch->n_waiters; i++)
-        fetch->waiters[i].fn(fetch->waiters[i].ctx, fetch->answer, bytes);
+        fetch->waiters[i].fn(fetch->waiters[i].ctx, answer, bytes);
     mem_free(fetch->waiters);
     buf_deinit(&fetch->value);
     mem_free(fetch);
@@ -177,21 +183,28 @@ static void on_value(void *ctx, enum link_outcome outcome, struct bytes reply)
     }
 }
 
+bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply, int64_t *pttl)
+{
+    if (outcome == LINK_REPLY && reply.ptr[0] == ':' && reply.len > 3 &&
+        bytes_parse_i64(bytes_of(reply.ptr + 1, reply.len - 3), pttl))
+        return true;
+    if (outcome == LINK_REPLY && reply.ptr[0] != '-')
+        link_distrust(fetch->tier->link, "a reply to PTTL that is no number");
+    return false;
+}
+
 static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
 {
     struct fetch *fetch = ctx;
     int64_t pttl;
-    if (outcome == LINK_REPLY && reply.ptr[0] == ':' && reply.len > 3 &&
-        bytes_parse_i64(bytes_of(reply.ptr + 1, reply.len - 3), &pttl))
+    if (fetch_read_pttl(fetch, outcome, reply, &pttl))
         fill(fetch, pttl);
-    else if (outcome == LINK_REPLY && reply.ptr[0] != '-')
-        link_distrust(fetch->tier->link, "a reply to PTTL that is no number");
-    finish(fetch);
+    fetch_finish(fetch, fetch->answer, buf_bytes(&fetch->value));
 }
 
 /* Starting and joining */
 
-static void join(struct fetch *fetch, tier_fetch_fn *fn, void *ctx)
+void fetch_join(struct fetch *fetch, tier_fetch_fn *fn, void *ctx)
 {
     if (fetch->n_waiters == fetch->waiters_cap) {
         size_t cap = fetch->waiters_cap == 0 ? 8 : fetch->waiters_cap * 2;
@@ -225,10 +238,12 @@ static void append_command(struct buf *out, const char *name, size_t name_len, s
     out->len += len + key.len + 2;
 }
 
-/* Without memory for the key, the fetch is doomed from the start: it answers, and fills nothing. */
-static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+/* Without memory for key and name, the fetch is doomed from the start: it answers, and fills nothing. */
+static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name)
 {
-    struct fetch *fetch = mem_try(sizeof(*fetch) + key.len);
+    size_t size = sizeof(struct fetch);
+    bool fits = !__builtin_add_overflow(size, key.len, &size) && !__builtin_add_overflow(size, name.len, &size);
+    struct fetch *fetch = fits ? mem_try(size) : NULL;
     bool has_key = fetch != NULL;
     if (!has_key)
         fetch = mem_alloc(sizeof(*fetch));
@@ -239,47 +254,66 @@ static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, ui
     fetch->sent_ms = tier->loop->clock.mono_ms;
     fetch->doomed = !has_key;
     fetch->key_len = has_key ? key.len : 0;
+    fetch->name_len = has_key ? name.len : 0;
     if (fetch->key_len > 0)
         memcpy(fetch->key, key.ptr, key.len);
+    if (fetch->name_len > 0)
+        memcpy(fetch->key + fetch->key_len, name.ptr, name.len);
     return fetch;
 }
 
-static void send(struct fetch *fetch, struct bytes key)
+struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name, tier_fetch_fn *fn,
+                         void *ctx)
 {
-    struct tier *tier = fetch->tier;
-    struct buf *out = &tier->scratch;
-    size_t get_len = 0;
-    out->len = 0;
-    if (buf_reserve(out, 2 * (key.len + 128))) {
-        append_command(out, "GET", 3, key);
-        get_len = out->len;
-        append_command(out, "PTTL", 4, key);
-    } else {
-        link_distrust(tier->link, "out of memory for a command"); /* which refuses the two below */
-    }
-    link_send(tier->link, fetch->db, bytes_of(out->data, get_len), on_value, fetch);
-    link_send(tier->link, fetch->db, bytes_of(out->data + get_len, out->len - get_len), on_pttl, fetch);
-    out->len = 0;
-    buf_trim(out, 65536);
-}
-
-void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
-                     void *ctx)
-{
-    struct fetch *fetch = find(tier, db, key, hash);
-    if (fetch != NULL) {
-        join(fetch, fn, ctx);
-        return;
-    }
-    fetch = create(tier, db, key, hash);
+    struct fetch *fetch = create(tier, db, key, hash, name);
     fetch->first = (struct fetch_waiter){fn, ctx};
-    fetch->ttl_cap_ms = ttl_cap_ms;
     fetch->in_table = !fetch->doomed;
     tier->counters.fetches++;
     if (fetch->in_table) {
         tier->n_fetches++;
         LIST_INSERT_HEAD(bucket_of(tier, hash), fetch, bucket_link);
     }
+    return fetch;
+}
+
+void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn)
+{
+    struct tier *tier = fetch->tier;
+    struct buf *out = &tier->scratch;
+    out->len = 0;
+    if (buf_reserve(out, key.len + 128))
+        append_command(out, "PTTL", 4, key);
+    else
+        link_distrust(tier->link, "out of memory for a command"); /* which refuses what is sent next */
+    link_send(tier->link, fetch->db, buf_bytes(out), fn, fetch);
+    out->len = 0;
+    buf_trim(out, 65536);
+}
+
+static void send(struct fetch *fetch, struct bytes key)
+{
+    struct tier *tier = fetch->tier;
+    struct buf *out = &tier->scratch;
+    out->len = 0;
+    if (buf_reserve(out, key.len + 128))
+        append_command(out, "GET", 3, key);
+    else
+        link_distrust(tier->link, "out of memory for a command"); /* which refuses this and what is sent next */
+    link_send(tier->link, fetch->db, buf_bytes(out), on_value, fetch);
+    fetch_send_pttl(fetch, key, on_pttl);
+}
+
+void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
+                     void *ctx)
+{
+    struct bytes no_name = bytes_of(NULL, 0);
+    struct fetch *fetch = fetch_find(tier, db, key, hash, no_name);
+    if (fetch != NULL) {
+        fetch_join(fetch, fn, ctx);
+        return;
+    }
+    fetch = fetch_open(tier, db, key, hash, no_name, fn, ctx);
+    fetch->ttl_cap_ms = ttl_cap_ms;
     send(fetch, key);
 }
 

@@ -21,10 +21,12 @@ static void drop_guarded(const struct tier_guard *guard, bool doom)
     if (!tier->options.l1_enabled && tier->n_fetches == 0)
         return; /* there is nothing to drop */
     if (guard->scope != TIER_KEYS) {
-        if (guard->scope == TIER_DATABASE)
-            store_flush(tier->store, guard->db);
-        else
+        if (guard->scope == TIER_ALL) {
             store_flush_all(tier->store);
+        } else {
+            store_flush(tier->store, guard->db);
+            tier_reply_flush(tier, guard->db);
+        }
         if (doom)
             fetch_doom_all(tier, guard->scope == TIER_DATABASE ? (int)guard->db : -1, DOOM_BY_WRITE);
         return;
@@ -32,6 +34,7 @@ static void drop_guarded(const struct tier_guard *guard, bool doom)
     for (size_t i = 0; i < guard->n_keys; i++) {
         uint64_t hash = store_hash(tier->store, guard->keys[i]);
         tier->counters.dropped_by_write += store_remove(tier->store, guard->db, guard->keys[i], hash, now_ms);
+        tier->counters.dropped_by_write += tier_reply_drop(tier, guard->db, guard->keys[i], hash);
         if (doom && tier->n_fetches > 0)
             fetch_doom_key(tier, guard->db, guard->keys[i], hash, DOOM_BY_WRITE);
     }

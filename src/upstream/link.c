@@ -134,11 +134,11 @@ struct link *link_create(struct loop *loop, struct link_options *options,
     link_set_state(link, LINK_CONNECTING); /* commands of the first turn wait */
     link->attempt_until_ms = INT64_MAX / 2;
     if (!link->options.held)
-        link_start(link);
+        link_begin(link);
     return link;
 }
 
-void link_start(struct link *link)
+void link_begin(struct link *link)
 {
     link->attempt_until_ms = link_now_ms(link) + link->options.connect_timeout_ms;
     timer_arm(&link->loop->timers, &link->retry, link_now_ms(link));
@@ -276,6 +276,11 @@ unsigned link_get_databases(const struct link *link)
 const char *link_get_version(const struct link *link)
 {
     return link->version;
+}
+
+const char *link_get_policy(const struct link *link)
+{
+    return link->policy;
 }
 
 const char *link_get_name(const struct link *link)

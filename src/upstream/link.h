@@ -51,7 +51,7 @@ struct link_options {
     bool tracking;              /* CLIENT TRACKING ON */
     bool plain;                 /* only logs in: for links beside the main one */
     bool once;                  /* never connects a second time */
-    bool held;                  /* does not connect before link_start */
+    bool held;                  /* does not connect before link_begin */
     int64_t timeout_ms;         /* of an operation */
     int64_t connect_timeout_ms; /* to READY */
     int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
@@ -99,7 +99,7 @@ struct link *link_create(struct loop *loop, struct link_options *options,
     __attribute__((returns_nonnull));
 
 /* Lets a link that was created `held` connect. What was given to it meanwhile waits. */
-void link_start(struct link *link);
+void link_begin(struct link *link);
 
 /* Fails what is in flight (callbacks run inside, before it returns) and frees the link. */
 void link_destroy(struct link *link);
@@ -157,6 +157,9 @@ struct bytes link_get_command_table(const struct link *link);
 /* L2's number of databases as far as it told, else 0; L2's version ("7.0.15") or "". */
 unsigned link_get_databases(const struct link *link);
 const char *link_get_version(const struct link *link);
+
+/* L2's maxmemory-policy as far as it told at the last login, else "". */
+const char *link_get_policy(const struct link *link);
 
 /* "host:port", borrowed as the link. */
 const char *link_get_name(const struct link *link);

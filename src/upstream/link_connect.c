@@ -177,6 +177,7 @@ static bool connect_to(struct link *link, const char *address)
     reader->maxbuf = LINK_READER_KEEP;
     reader->maxelements = ELEMENTS_MAX;
     link->reply.len = 0;
+    link->too_deep = false;
     link->refusal = NULL;
     int result = loop_watch(link->loop, &link->watch, link->redis->fd, LOOP_WRITE, on_event, link);
     if (result < 0)

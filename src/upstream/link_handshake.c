@@ -75,13 +75,15 @@ static bool say_all(struct link *link)
                               BYTES("larder")};
     struct bytes tracking[] = {BYTES("CLIENT"), BYTES("TRACKING"), BYTES("ON")};
     struct bytes databases[] = {BYTES("CONFIG"), BYTES("GET"), BYTES("databases")};
+    struct bytes policy[] = {BYTES("CONFIG"), BYTES("GET"), BYTES("maxmemory-policy")};
     struct bytes command[] = {BYTES("COMMAND")};
     bool want_tracking = link->options.tracking && !link->use_resp2;
     if (link->options.plain)
         return say_login(link);
     return say_login(link) && say(link, STEP_IGNORE, setinfo, 4) &&
            (!want_tracking || say(link, STEP_TRACKING, tracking, 3)) &&
-           say(link, STEP_DATABASES, databases, 3) && say(link, STEP_COMMAND, command, 1);
+           say(link, STEP_DATABASES, databases, 3) && say(link, STEP_POLICY, policy, 3) &&
+           say(link, STEP_COMMAND, command, 1);
 }
 
 bool link_handshake_start(struct link *link)
@@ -158,6 +160,19 @@ static void read_databases(struct link *link)
         link->databases = (unsigned)n;
 }
 
+/* Reads the name in CONFIG GET's ["maxmemory-policy", "noeviction"]. */
+static void read_policy(struct link *link)
+{
+    struct walk walk = walk_over(link->reply.data, link->reply.len);
+    struct walk_item item;
+    if (walk_next(&walk, &item) != WALK_OK || item.n_items != 2 ||
+        walk_next(&walk, &item) != WALK_OK || walk_next(&walk, &item) != WALK_OK ||
+        item.text.len >= sizeof(link->policy))
+        return;
+    memcpy(link->policy, item.text.ptr, item.text.len);
+    link->policy[item.text.len] = '\0';
+}
+
 /* True when trying again soon with the same credentials is pointless; LOADING and the like pass. */
 static bool is_refusal(struct bytes error)
 {
@@ -195,6 +210,20 @@ static bool login_failed(struct link *link, enum handshake_step step)
     return false;
 }
 
+/* True for an error that will come again at the next attempt: L2 doesn't know the command, or doesn't allow it. BUSY, LOADING and the
+ * like pass; a link that went on without tracking because of them would serve stale values. */
+static bool is_final(struct bytes error)
+{
+    return bytes_starts_with(error, BYTES("ERR")) || bytes_starts_with(error, BYTES("NOPERM"));
+}
+
+static bool passing_error(struct link *link)
+{
+    struct bytes text = error_text(link);
+    link_set_error(link, "handshake: %.*s", (int)(text.len > 100 ? 100 : text.len), text.ptr);
+    return false;
+}
+
 bool link_handshake_reply(struct link *link)
 {
     enum handshake_step step = link->steps[link->step++];
@@ -209,6 +238,8 @@ bool link_handshake_reply(struct link *link)
         break;
     case STEP_TRACKING:
         link->figures.tracking = !is_error;
+        if (is_error && !is_final(error_text(link)))
+            return passing_error(link);
         if (is_error) {
             struct bytes text = error_text(link);
             LOG(LOG_WARNING,
@@ -220,7 +251,13 @@ bool link_handshake_reply(struct link *link)
         if (!is_error)
             read_databases(link);
         break;
+    case STEP_POLICY:
+        if (!is_error)
+            read_policy(link);
+        break;
     case STEP_COMMAND:
+        if (is_error && !is_final(error_text(link)))
+            return passing_error(link);
         link->command_table.len = 0;
         if (!is_error && !buf_append(&link->command_table, link->reply.data, link->reply.len)) {
             link_set_error(link, "out of memory for the reply to COMMAND");

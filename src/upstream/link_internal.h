@@ -53,7 +53,7 @@ enum handshake_step {
     STEP_AUTH,
     STEP_IGNORE,
     STEP_TRACKING,
-    STEP_DATABASES,
+    STEP_DATABASES, STEP_POLICY,
     STEP_COMMAND,
     STEP_END
 };
@@ -95,10 +95,12 @@ struct link {
     enum handshake_step steps[HANDSHAKE_STEPS_MAX];
     unsigned n_steps, step;
 
+    bool too_deep;    /* the reply that is being read is thrown away: an error takes its place */
     struct buf reply; /* the reply that is being read, as RESP3 bytes */
     struct buf command_table;
     unsigned databases;
     int64_t client_id;
+    char policy[32]; /* L2's maxmemory-policy */
     char version[32];
     struct link_figures figures;
 };

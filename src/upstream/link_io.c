@@ -11,6 +11,13 @@ bool link_append(struct link *link, const char *raw, size_t len)
 /* Takes one whole reply, in link->reply. Returns false when the link must go down. */
 static bool take_reply(struct link *link)
 {
+    if (link->too_deep) {
+        static const char error[] = "-ERR the reply is nested deeper than larder takes\r\n";
+        link->too_deep = false;
+        link->reply.len = 0;
+        if (!buf_append(&link->reply, error, sizeof(error) - 1))
+            return false;
+    }
     char type = link->reply.data[0];
     if (type == '>') {
         if (link_read_push(link))

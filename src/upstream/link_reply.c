@@ -32,6 +32,8 @@ static bool make_room(struct link *link, size_t len)
 static void *put_header(struct link *link, char type, int64_t number, size_t payload)
 {
     struct buf *out = &link->reply;
+    if (link->too_deep)
+        return link;
     if (!make_room(link, payload))
         return NULL;
     out->data[out->len++] = type;
@@ -52,6 +54,8 @@ static void put_payload(struct buf *out, const char *str, size_t len)
 
 static void *put_line(struct link *link, char type, const char *str, size_t len)
 {
+    if (link->too_deep)
+        return link;
     if (!make_room(link, len))
         return NULL;
     link->reply.data[link->reply.len++] = type;
@@ -62,6 +66,8 @@ static void *put_line(struct link *link, char type, const char *str, size_t len)
 static void *create_string(const redisReadTask *task, char *str, size_t len)
 {
     struct link *link = task->privdata;
+    if (link->too_deep)
+        return link;
     switch (task->type) {
     case REDIS_REPLY_STATUS: return put_line(link, '+', str, len);
     case REDIS_REPLY_ERROR: return put_line(link, '-', str, len);
@@ -79,9 +85,15 @@ static void *create_array(const redisReadTask *task, size_t elements)
 {
     struct link *link = task->privdata;
     unsigned depth = 1;
-    for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent)
-        if (++depth > LINK_DEPTH_MAX)
-            return refuse(link, "nested too deeply");
+    if (link->too_deep)
+        return link;
+    for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent) {
+        if (++depth > LINK_DEPTH_MAX) {
+            /* A client's script can make such a reply: it is read to its end, so that only this client pays for it. */
+            link->too_deep = true;
+            return link;
+        }
+    }
     switch (task->type) {
     case REDIS_REPLY_MAP: return put_header(link, '%', (int64_t)(elements / 2), 0);
     case REDIS_REPLY_ATTR: return put_header(link, '|', (int64_t)(elements / 2), 0);

@@ -58,7 +58,7 @@ static void start_held(struct pinned_pool *pool)
         pinned->is_held = false;
         pinned->is_connecting = true;
         pool->n_connecting++;
-        link_start(pinned->link);
+        link_begin(pinned->link);
     }
 }
 

@@ -32,8 +32,8 @@ DEVIATIONS = {
         "CLIENT NO-TOUCH came with Redis 7.2; it is taken for the same reason.",
         OK),
     "stateful": Deviation(
-        "MULTI, WATCH, blocking commands, subscriptions and MONITOR need a link of their own to "
-        "L2; until the drop-in issue they are refused instead of answered wrongly.",
+        "CLIENT TRACKING and the commands of replication make the connection something that "
+        "larder's own is not; they are refused instead of answered wrongly.",
         starts(b"ERR ")),
     "loglevel-nothing": Deviation(
         "Redis 7.2's log level nothing is known, so the error that lists the levels names it.",

@@ -9,8 +9,6 @@ from deviations import DEVIATIONS
 from support.resp import Error
 
 STATEFUL = [
-    ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "c"), ("UNSUBSCRIBE",),
-    ("PUNSUBSCRIBE",), ("SUNSUBSCRIBE",), ("MONITOR",),
     ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"),
     ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
 ]

@@ -13,7 +13,7 @@ START_TEST(test_comes_up)
     TURN_UNTIL(&loop, heard.n_up == 1);
     ck_assert_int_eq(link_get_state(link_), LINK_READY);
     ck_assert_str_eq(fake.greeting, "HELLO.3.SETNAME.larder CLIENT.SETINFO.LIB-NAME.larder "
-                                    "CLIENT.TRACKING.ON CONFIG.GET.databases COMMAND");
+                                    "CLIENT.TRACKING.ON CONFIG.GET.databases CONFIG.GET.maxmemory-policy COMMAND");
     ck_assert_str_eq(link_get_version(link_), "7.0.15");
     ck_assert_uint_eq(link_get_databases(link_), 16);
     ck_assert(bytes_equal(link_get_command_table(link_), BYTES(COMMAND_TABLE)));
@@ -146,7 +146,7 @@ START_TEST(test_upstream_without_resp3)
     const char *again = strstr(fake.greeting, "COMMAND");
     ck_assert_str_eq(again, "COMMAND AUTH.me." SECRET
                             " CLIENT.SETNAME.larder CLIENT.SETINFO.LIB-NAME.larder "
-                            "CONFIG.GET.databases COMMAND");
+                            "CONFIG.GET.databases CONFIG.GET.maxmemory-policy COMMAND");
     ck_assert(!figures().tracking);
     ck_assert_str_eq(link_get_version(link_), "");
     ck_assert_uint_eq(link_get_databases(link_), 16);

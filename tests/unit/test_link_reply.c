@@ -77,7 +77,7 @@ START_TEST(test_depth_is_limited)
     send_op(0, "GET b", &ops[1]);
     TURN_UNTIL(&loop, strcmp(fake.said, "GET.a GET.b") == 0);
     say_nested(WALK_DEPTH_MAX + 1);
-    ck_assert_op(&ops[1], LINK_FAILED, "malformed reply: nested too deeply");
+    ck_assert_op(&ops[1], LINK_REPLY, "-ERR the reply is nested deeper than larder takes");
 }
 END_TEST
 

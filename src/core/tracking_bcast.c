@@ -1,0 +1,114 @@
+/* The link of CLIENT TRACKING's BCAST mode; see tracking.h.
+ *
+ * It tracks every key: L2's own prefixes would have to be switched off and on, with a gap, whenever
+ * a client brings one that overlaps. What it tells is matched here. */
+#include "core/tracking_internal.h"
+
+#include "base/log.h"
+
+#define TRACK_ALL BYTES("*4\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n$5\r\nBCAST\r\n")
+
+static bool wants(const struct tracker *tracker, struct bytes key)
+{
+    for (size_t i = 0; i < tracker->n_prefixes; i++)
+        if (bytes_starts_with(key, buf_bytes(&tracker->prefixes[i])))
+            return true;
+    return false;
+}
+
+/* The main link tells of the same change, earlier or later: until then nobody may find the old
+ * value in L1 any more. */
+static void on_key(void *ctx, struct bytes key)
+{
+    struct tracking *tracking = ctx;
+    struct tracker_list *list = &tracking->lists[TRACKING_BCAST];
+    tier_drop_everywhere(tracking->larder->tier, key);
+    for (size_t n = tracking->n_on[TRACKING_BCAST]; n > 0 && !TAILQ_EMPTY(list); n--) {
+        struct tracker *tracker = TAILQ_FIRST(list);
+        TAILQ_REMOVE(list, tracker, link);
+        TAILQ_INSERT_TAIL(list, tracker, link);
+        if (wants(tracker, key))
+            tracking_send(tracking, tracker, &key);
+    }
+}
+
+static void on_all(void *ctx)
+{
+    struct tracking *tracking = ctx;
+    tier_drop_all(tracking->larder->tier);
+    tracking_send_all(tracking, TRACKING_BCAST);
+}
+
+/* What changed until now was missed. */
+static void on_tracking(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct tracking *tracking = ctx;
+    if (outcome == LINK_REPLY && reply.ptr[0] == '+')
+        tracking_send_all(tracking, TRACKING_BCAST);
+    else if (tracking->bcast != NULL)
+        link_distrust(tracking->bcast, "it can't track keys for clients");
+}
+
+static void on_up(void *ctx)
+{
+    struct tracking *tracking = ctx;
+    link_send(tracking->bcast, 0, TRACK_ALL, on_tracking, tracking);
+    loop_again(&tracking->larder->loop);
+}
+
+static void on_down(void *ctx)
+{
+    tracking_send_all(ctx, TRACKING_BCAST);
+}
+
+static bool ask_options(struct tracking *tracking, struct link_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    if (!tracking->link_options(tracking->larder, options))
+        return false;
+    options->tracking = false;
+    options->plain = true;
+    return true;
+}
+
+static const struct link_handlers handlers = {on_key, on_all, on_up, on_down, NULL};
+
+bool tracking_begin_bcast(struct tracking *tracking, link_reply_fn *fn, void *ctx)
+{
+    struct link_options options;
+    if (tracking->bcast == NULL && !ask_options(tracking, &options))
+        return false;
+    if (tracking->bcast == NULL)
+        tracking->bcast = link_create(&tracking->larder->loop, &options, &handlers, tracking);
+    tracking->n_starting++;
+    link_send(tracking->bcast, 0, TRACK_ALL, fn, ctx);
+    return true;
+}
+
+void tracking_end_bcast(struct tracking *tracking)
+{
+    tracking->n_starting--;
+}
+
+void tracking_flush(struct loop *loop, void *ctx)
+{
+    struct tracking *tracking = ctx;
+    if (tracking->bcast == NULL)
+        return;
+    if (tracking->n_on[TRACKING_BCAST] == 0 && tracking->n_starting == 0) {
+        struct link *link = tracking->bcast;
+        tracking->bcast = NULL;
+        link_destroy(link);
+        return;
+    }
+    link_flush(loop, tracking->bcast);
+}
+
+void tracking_configure(struct tracking *tracking)
+{
+    struct link_options options;
+    if (tracking->bcast == NULL || !ask_options(tracking, &options))
+        return;
+    link_configure(tracking->bcast, &options);
+    address_deinit(&options.address);
+}
