@@ -1,8 +1,7 @@
 /* CLIENT: the connections of larder's own clients; the rows, and the subcommands that concern the
  * caller.
  *
- * No client of larder's tracks keys or blocks yet, so what asks for that state gets the true answer
- * that there is none, and what would make it is refused. */
+ * CLIENT TRACKING and its kin are in client_tracking.c. */
 #include "command/client_commands.h"
 
 #include "base/mem.h"
@@ -253,7 +252,8 @@ static const struct command subs[] = {
      .summary = "Holds all commands back for a time, or only writes",
      .args = "timeout [WRITE | ALL]"},
     {ROW("unpause", client_unpause, 2), .since = "6.2.0", .summary = "Ends CLIENT PAUSE"},
-    {ROW("tracking", client_tracking, -3), .since = "6.0.0",
+    {.name = "tracking", .fn = client_tracking, .arity = -3, .group = "connection",
+     .flags = COMMAND_LOCAL | COMMAND_NOSCRIPT | COMMAND_NO_MULTI, .since = "6.0.0",
      .summary = "Says whether the connection is told of changes of the keys that it has read",
      .args = "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
              "[OPTOUT] [NOLOOP]"},

@@ -2,8 +2,9 @@
  * end the two of 7.2. */
 #include "command/client_commands.h"
 #include "command/subcommand.h"
-#include "core/transaction.h"
+#include "core/blocked.h"
 #include "core/tracking.h"
+#include "core/transaction.h"
 
 /* The clients of a list mostly did the same last; the full name of a row is looked up once per
  * change. */
@@ -44,6 +45,10 @@ static void write_flags(const struct client *client, char out[FLAGS_SIZE])
         *p++ = 'R';
     if (tracking_flags(client) & TRACKER_BCAST)
         *p++ = 'B';
+    if (client->multi != NULL)
+        *p++ = 'x';
+    if (blocked_is_waiting(client))
+        *p++ = 'b';
     if (client->ending)
         *p++ = 'c';
     if (client->is_unix)

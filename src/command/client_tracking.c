@@ -87,8 +87,7 @@ static bool check_prefixes(struct call *call, const struct tracking_request *req
             }
         for (size_t j = i + 1; j < request->n_prefixes; j++)
             if (overlap(request->prefixes[i], request->prefixes[j])) {
-                refuse_prefix(call, request->prefixes[i], "another provided",
-                              request->prefixes[j]);
+                refuse_prefix(call, request->prefixes[i], "another provided", request->prefixes[j]);
                 return false;
             }
     }
@@ -107,7 +106,7 @@ static const char *why_not(unsigned now, const struct tracking_request *request)
     if ((flags & TRACKER_BCAST) && (flags & (TRACKER_OPTIN | TRACKER_OPTOUT)))
         return "OPTIN and OPTOUT are not compatible with BCAST";
     if ((flags & TRACKER_OPTIN) && (flags & TRACKER_OPTOUT))
-        return "You can't use both OPTIN mode and OPTOUT mode";
+        return "You can't specify both OPTIN mode and OPTOUT mode";
     if (((flags & TRACKER_OPTIN) && (now & TRACKER_OPTOUT)) ||
         ((flags & TRACKER_OPTOUT) && (now & TRACKER_OPTIN)))
         return "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and "
@@ -196,7 +195,8 @@ static void switch_on(struct call *call, const struct tracking_request *request)
     else if ((request->flags & TRACKER_BCAST) && !check_prefixes(call, request))
         return;
     else if (call->larder->link == NULL)
-        reply_error(&call->reply, "ERR CLIENT TRACKING is not supported by larder without upstream");
+        reply_error(&call->reply,
+                    "ERR CLIENT TRACKING is not supported by larder without upstream");
     else if (request->flags & TRACKER_BCAST)
         start_bcast(call, request);
     else
@@ -205,8 +205,7 @@ static void switch_on(struct call *call, const struct tracking_request *request)
 
 void client_tracking(struct call *call)
 {
-    struct options *options =
-        mem_try(sizeof(*options) + call->argc * sizeof(options->prefixes[0]));
+    struct options *options = mem_try(sizeof(*options) + call->argc * sizeof(options->prefixes[0]));
     if (options == NULL) {
         answer(&call->reply, false);
         return;

@@ -37,16 +37,13 @@ static void config_get_values(struct call *call)
     config_get(&call->larder->config, patterns, n_patterns, add_pair, &call->reply);
 }
 
-/* Writes the error of a call that sets parameters of both. */
+/* Refuses a call that sets parameters of both. */
 static void refuse_both(struct call *call)
 {
     size_t i = 2;
     while (config_is_own(call->argv[i]))
         i += 2;
-    reply_error(&call->reply,
-                "ERR CONFIG SET failed (possibly related to argument '%.*s') - parameters of larder "
-                "and of the upstream can't be set in one call",
-                subcommand_shown(call->argv[i]), call->argv[i].ptr);
+    config_upstream_refuse(call, i);
 }
 
 static void config_set_values(struct call *call)
@@ -59,7 +56,7 @@ static void config_set_values(struct call *call)
         call_syntax_error(call);
     else if (n_own == 0 && call->larder->link != NULL && !call->is_queued)
         call_pass(call);
-    else if (n_own < (call->argc - 2) / 2 && call->larder->link != NULL)
+    else if (n_own < (call->argc - 2) / 2 && call->larder->link != NULL && !call->is_queued)
         refuse_both(call);
     else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2,
                         larder_apply_config, call->larder, error, sizeof(error)))

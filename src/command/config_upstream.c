@@ -1,12 +1,14 @@
-/* CONFIG GET of what larder and L2 have together; see config_upstream.h.
+/* CONFIG GET of what larder and L2 have together, and CONFIG SET of parameters of both; see
+ * config_upstream.h.
  *
  *     CONFIG GET p -> larder's pairs, serialised -> "CONFIG GET p" to L2
  *                  -> L2's pairs but those that larder has, or none after L2_WAIT_MS -> reply
  *
- * The command goes to L2 as it came. Must not know: CONFIG SET, sockets. */
+ * The command goes to L2 as it came. Must not know: how larder's directives are set, sockets. */
 #include "command/config_upstream.h"
 
 #include "base/mem.h"
+#include "command/subcommand.h"
 #include "resp/walk.h"
 
 /* CONFIG GET is asked when something is wrong: it doesn't wait as long as other commands. */
@@ -133,4 +135,51 @@ void config_upstream_get(struct call *call)
     timer_arm(&call->larder->loop.timers, &waiting->timer,
               larder_now_ms(call->larder) + L2_WAIT_MS);
     tier_pass(call->larder->tier, 0, call->raw, on_reply, waiting);
+}
+
+/* CONFIG SET of both */
+
+/* A CONFIG SET that is refused, with what is left to ask: does L2 know the parameter? */
+struct refused {
+    struct reply_slot *slot;
+    size_t len;
+    char name[]; /* as an error shows it */
+};
+
+static void on_known(void *ctx, struct bytes raw)
+{
+    struct refused *refused = ctx;
+    struct walk walk;
+    struct reply reply = slot_begin(refused->slot);
+    if (raw.ptr[0] == '-')
+        reply_raw(&reply, raw);
+    else if (begin_pairs(&walk, raw) == 0)
+        reply_error(&reply,
+                    "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                    (int)refused->len, refused->name);
+    else
+        reply_error(&reply,
+                    "ERR CONFIG SET failed (possibly related to argument '%.*s') - parameters of "
+                    "larder and of the upstream can't be set in one call",
+                    (int)refused->len, refused->name);
+    slot_finish(refused->slot, &reply);
+    mem_free(refused);
+}
+
+void config_upstream_refuse(struct call *call, size_t at)
+{
+    size_t len = (size_t)subcommand_shown(call->argv[at]);
+    struct bytes argv[] = {BYTES("CONFIG"), BYTES("GET"), bytes_of(call->argv[at].ptr, len)};
+    struct buf raw;
+    buf_init(&raw);
+    if (request_encode(argv, 3, &raw)) {
+        struct refused *refused = mem_alloc(sizeof(*refused) + len);
+        refused->len = len;
+        memcpy(refused->name, argv[2].ptr, len);
+        refused->slot = call_defer(call);
+        tier_pass(call->larder->tier, 0, buf_bytes(&raw), on_known, refused);
+    } else {
+        reply_error(&call->reply, "ERR larder has no memory for this command");
+    }
+    buf_deinit(&raw);
 }

@@ -9,4 +9,9 @@
  * L2 are shown as "***". */
 void config_upstream_get(struct call *call);
 
+/* Refuses later a CONFIG SET that names parameters of larder and others, of which argv[at] is the
+ * first: with Redis's error when L2 doesn't know that either, else because they can't be set in one
+ * call. */
+void config_upstream_refuse(struct call *call, size_t at);
+
 #endif

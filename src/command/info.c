@@ -163,6 +163,13 @@ static bool is_wanted(const struct call *call, const struct info_section *sectio
     return false;
 }
 
+/* True when some values of the section are L2's. */
+static bool has_l2s_values(const struct info_section *section)
+{
+    struct bytes name = bytes_of_str(section->name);
+    return bytes_is(name, "memory") || bytes_is(name, "persistence") || bytes_is(name, "keyspace");
+}
+
 static void info(struct call *call)
 {
     struct info_text info = {.larder = call->larder};
@@ -176,7 +183,7 @@ static void info(struct call *call)
         if (info.text.len > 0)
             info.failed |= !buf_append(&info.text, "\r\n", 2);
         sections[i].write(&info);
-        asks_l2 |= sections[i].has_l2s && info.stats.link_up;
+        asks_l2 |= has_l2s_values(&sections[i]) && info.stats.link_up;
     }
     if (info.failed) {
         buf_deinit(&info.text);

@@ -8,6 +8,7 @@
 #include "command/info.h"
 #include "command/subcommand.h"
 #include "core/blocked.h"
+#include "core/tracking.h"
 #include "version_git.h"
 
 #include <stdio.h>
@@ -108,13 +109,15 @@ static void write_clients(struct info_text *info)
     const struct client *client;
     size_t n_blocked = 0;
     TAILQ_FOREACH(client, &info->larder->clients, link)
-        n_blocked += blocked_is_waiting(client);
+        n_blocked += client->is_paused || blocked_is_waiting(client);
+    struct tracking_figures tracking;
+    tracking_read_figures(info->larder->tracking, &tracking);
     ADD(info, "# Clients\r\n");
     add_rows(info, STATS_CLIENTS);
     ADD(info,
         "cluster_connections:0\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\nclients_in_"
         "timeout_table:0\r\n",
-        n_blocked);
+        n_blocked, tracking.clients);
 }
 
 static double divided(double a, double b)
@@ -192,6 +195,8 @@ static void write_persistence(struct info_text *info)
 static void write_stats(struct info_text *info)
 {
     ADD(info, "# Stats\r\n");
+    struct tracking_figures tracking;
+    tracking_read_figures(info->larder->tracking, &tracking);
     add_rows(info, STATS_STATS);
     ADD(info, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\ninstantaneous_"
               "input_repl_kbps:0.00\r\n"
@@ -200,9 +205,12 @@ static void write_stats(struct info_text *info)
               "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nexpire_cycle_cpu_"
               "milliseconds:0\r\n"
               "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_"
-              "time:0\r\n"
-              "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_"
-              "usec:0\r\ntotal_forks:0\r\n"
+              "time:0\r\n");
+    ADD(info, "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\n",
+        pubsub_topics(info->larder->pubsub, PUBSUB_CHANNEL),
+        pubsub_topics(info->larder->pubsub, PUBSUB_PATTERN),
+        pubsub_topics(info->larder->pubsub, PUBSUB_SHARD));
+    ADD(info, "latest_fork_usec:0\r\ntotal_forks:0\r\n"
               "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n");
     ADD(info, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:"
               "0\r\nactive_defrag_key_misses:0\r\n"
@@ -212,7 +220,8 @@ static void write_stats(struct info_text *info)
               "sanitizations:0\r\n"
               "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_"
               "shrinks:0\r\n"
-              "reply_buffer_expands:0\r\n");
+              "reply_buffer_expands:0\r\n",
+        tracking.keys, tracking.items, tracking.prefixes);
 }
 
 /* What clients may do here: write. L2's own replication is L2's to tell. */
@@ -338,8 +347,8 @@ const struct info_section *info_sections(size_t *n)
     static const struct info_section sections[] = {
         {"server", NULL, true, write_server},
         {"clients", NULL, true, write_clients},
-        {"memory", NULL, true, write_memory, .has_l2s = true},
-        {"persistence", NULL, true, write_persistence, .has_l2s = true},
+        {"memory", NULL, true, write_memory},
+        {"persistence", NULL, true, write_persistence},
         {"stats", NULL, true, write_stats},
         {"replication", NULL, true, write_replication},
         {"cpu", NULL, true, write_cpu},
@@ -351,7 +360,7 @@ const struct info_section *info_sections(size_t *n)
         {"larder", NULL, true, write_larder},
         {"l1", NULL, true, write_l1},
         {"l2", NULL, true, write_l2},
-        {"keyspace", NULL, true, info_sections_keyspace, .has_l2s = true},
+        {"keyspace", NULL, true, info_sections_keyspace},
     };
     *n = sizeof(sections) / sizeof(sections[0]);
     return sections;

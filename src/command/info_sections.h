@@ -17,7 +17,6 @@ struct info_section {
     const char *alias;                     /* another name, or NULL */
     bool is_default;                       /* without a name, or by "default" */
     void (*write)(struct info_text *info); /* heading and lines */
-    bool has_l2s;                          /* some of its values are L2's */
 };
 
 /* All sections in the order in which they are shown; the last one is the keyspace. */

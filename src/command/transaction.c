@@ -40,12 +40,21 @@ static void discard(struct call *call)
 struct execution {
     struct reply_slot *slot;
     struct transaction *transaction; /* owned */
+    struct buf refusal;              /* L2's error to what it did not queue (NOREPLICAS, OOM); empty: it queued all */
 };
 
 static void ignore_reply(void *ctx, struct bytes reply)
 {
     (void)ctx;
     (void)reply;
+}
+
+/* Keeps the first error to a command that L2 was to queue: Redis would have found it at EXEC, and says so. */
+static void on_queued(void *ctx, struct bytes reply)
+{
+    struct execution *execution = ctx;
+    if (reply.ptr[0] == '-' && execution->refusal.len == 0 && !buf_append(&execution->refusal, reply.ptr + 1, reply.len - 1))
+        execution->refusal.len = 0; /* then EXEC's own words must do */
 }
 
 /* Writes one reply of L2's, whole in `raw`, in the client's protocol. */
@@ -103,6 +112,10 @@ void transaction_finish(struct execution *execution, struct bytes raw)
     size_t start = reply.out->len;
     if (raw.ptr[0] == '-') {
         larder_count_error(execution->slot->larder, raw);
+        if (execution->refusal.len > 0 && bytes_starts_with(raw, BYTES("-EXECABORT "))) {
+            reply_raw(&reply, BYTES("-EXECABORT Transaction discarded because of: "));
+            raw = buf_bytes(&execution->refusal);
+        }
         reply_raw(&reply, raw);
     } else if (raw.ptr[0] == '_') {
         reply_null_array(&reply);
@@ -112,6 +125,7 @@ void transaction_finish(struct execution *execution, struct bytes raw)
     }
     slot_finish(execution->slot, &reply);
     transaction_destroy(execution->transaction);
+    buf_deinit(&execution->refusal);
     mem_free(execution);
 }
 
@@ -129,7 +143,7 @@ static void send_shared(struct client *client, struct execution *execution, enum
     tier_pass(larder->tier, db, BYTES("*1\r\n$5\r\nMULTI\r\n"), ignore_reply, NULL);
     for (size_t i = 0; i < transaction->n; i++)
         if (!transaction->items[i].is_local)
-            tier_pass(larder->tier, db, transaction_raw(transaction, i), ignore_reply, NULL);
+            tier_pass(larder->tier, db, transaction_raw(transaction, i), on_queued, execution);
     tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys, on_exec, execution);
     if (transaction->has_select)
         link_forget_db(larder->link);
@@ -147,6 +161,7 @@ static void send_batch(struct call *call, struct transaction *transaction)
     struct execution *execution = mem_alloc(sizeof(*execution));
     execution->slot = call_defer(call);
     execution->transaction = transaction;
+    buf_init(&execution->refusal);
     if (transaction->has_script)
         client_note_script(execution->slot);
     if (transaction->has_local || transaction->has_select || call->client->watch != NULL)

@@ -94,6 +94,7 @@ struct client {
     bool is_unix;
     bool is_monitor;   /* MONITOR: is shown what larder executes */
     bool held_back;    /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
+    bool is_paused;    /* held back by CLIENT PAUSE */
     bool is_resumable; /* on larder->resumable */
     bool waits_for_link; /* on larder->link_waiters */
     bool is_next;      /* of the link_waiters: its turn has come */

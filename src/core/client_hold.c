@@ -106,6 +106,7 @@ bool client_hold_call(struct call *call, command_fn *fn)
 {
     struct client *client = call->client;
     if (is_paused(call)) {
+        client->is_paused = true;
         wait_for_unpause(call->larder);
         return true;
     }

@@ -25,6 +25,7 @@ void client_go_on(struct client *client)
         return;
     }
     client->held_back = false;
+    client->is_paused = false;
     conn_process(&client->conn);
     if (client->conn.closed || client->held_back)
         return;

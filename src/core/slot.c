@@ -164,6 +164,8 @@ void slot_finish_resp3(struct reply_slot *slot, struct bytes resp3)
         if (slot->command != NULL)
             slot->command->stats->failed++;
     }
+    if (__builtin_expect(slot->tracked != NULL, 0))
+        tracking_note_reply(slot->tracked, resp3);
     if (slot->proto == 3)
         reply_raw(&reply, resp3);
     else if (!translate_to_resp2(resp3.ptr, resp3.len, slot->rule, reply.out))

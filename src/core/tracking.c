@@ -79,8 +79,8 @@ void tracking_send_all(struct tracking *tracking, enum tracking_mode mode)
 
 /* Invalidations in default mode */
 
-/* True when a NOLOOP client's own write caused the invalidation: L2 sends it right behind the reply, so that nothing else was
- * read from the link in between. */
+/* True when a NOLOOP client's own write caused the invalidation: L2 sends it right behind the
+ * reply, so that nothing else was read from the link in between. */
 static bool is_own(struct tracking *tracking, const struct tracker *tracker, struct bytes key)
 {
     const struct tracked *own = tracking->own;
@@ -136,7 +136,7 @@ static void on_key(void *ctx, struct bytes name)
 }
 
 /* Everything was flushed, or changes may have been missed. */
-static void on_all(void *ctx)
+void tracking_lose_all(void *ctx)
 {
     struct tracking *tracking = ctx;
     tracking->epoch++;
@@ -316,7 +316,7 @@ struct tracking *tracking_create(struct larder *larder, tracking_link_options_fn
     tracking_table_init(&tracking->table);
     for (int mode = 0; mode < TRACKING_MODES; mode++)
         TAILQ_INIT(&tracking->lists[mode]);
-    tier_on_invalidate(larder->tier, on_key, on_all, tracking);
+    tier_on_invalidate(larder->tier, on_key, tracking_lose_all, tracking);
     return tracking;
 }
 
@@ -324,8 +324,10 @@ void tracking_destroy(struct tracking *tracking)
 {
     if (tracking == NULL)
         return;
-    if (tracking->bcast != NULL)
-        link_destroy(tracking->bcast);
+    struct link *bcast = tracking->bcast;
+    tracking->bcast = NULL;
+    if (bcast != NULL)
+        link_destroy(bcast);
     forget_own(tracking);
     tracking_table_deinit(&tracking->table);
     buf_deinit(&tracking->scratch);

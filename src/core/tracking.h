@@ -1,6 +1,6 @@
 /* CLIENT TRACKING: larder tells its clients which of the keys that they have read have changed.
  *
- *     L2 --invalidate k--> [the one tracking link] --> table: who read k? --> push to each, k forgotten
+ *     L2 --invalidate k--> [tracking link] --> table: who read k? --> push to each, k forgotten
  *
  * Default mode. L2 tracks whatever was read on larder's link, for all clients together. A key is
  * noted for a client

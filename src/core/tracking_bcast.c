@@ -52,13 +52,18 @@ static void on_tracking(void *ctx, enum link_outcome outcome, struct bytes reply
 static void on_up(void *ctx)
 {
     struct tracking *tracking = ctx;
+    if (!tracking->has_missed)
+        return; /* who wants it first has asked for it */
+    tracking->has_missed = false;
     link_send(tracking->bcast, 0, TRACK_ALL, on_tracking, tracking);
     loop_again(&tracking->larder->loop);
 }
 
 static void on_down(void *ctx)
 {
-    tracking_send_all(ctx, TRACKING_BCAST);
+    struct tracking *tracking = ctx;
+    tracking->has_missed = true;
+    tracking_send_all(tracking, TRACKING_BCAST);
 }
 
 static bool ask_options(struct tracking *tracking, struct link_options *options)
@@ -99,6 +104,7 @@ void tracking_flush(struct loop *loop, void *ctx)
         struct link *link = tracking->bcast;
         tracking->bcast = NULL;
         link_destroy(link);
+        tracking->has_missed = false;
         return;
     }
     link_flush(loop, tracking->bcast);
@@ -107,6 +113,8 @@ void tracking_flush(struct loop *loop, void *ctx)
 void tracking_configure(struct tracking *tracking)
 {
     struct link_options options;
+    if (!tracking->larder->config.l1_enabled)
+        tracking_lose_all(tracking); /* the link does not track any more */
     if (tracking->bcast == NULL || !ask_options(tracking, &options))
         return;
     link_configure(tracking->bcast, &options);

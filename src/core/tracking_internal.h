@@ -33,13 +33,15 @@ struct tracking {
     struct tracker_list lists[TRACKING_MODES]; /* clients that are on */
     size_t n_on[TRACKING_MODES];
     size_t n_prefixes;
-    uint64_t epoch;       /* how often changes may have been missed */
-    struct tracked *own;  /* owned; the last write of a NOLOOP client, while nothing came behind its reply */
+    uint64_t epoch; /* how often changes may have been missed */
+    struct tracked
+        *own; /* owned; the last write of a NOLOOP client, while nothing came behind its reply */
     uint64_t own_replies; /* the link's figures then */
     uint64_t own_reads;
     struct buf scratch;
     struct link *bcast; /* owned; NULL: nobody broadcasts */
     size_t n_starting;  /* commands that wait for it */
+    bool has_missed;    /* it was lost: when it is back, clients are told to drop all */
 };
 
 /* The next record of tracked->keys, from *offset on; false at the end. */
@@ -51,6 +53,9 @@ void tracking_send(struct tracking *tracking, struct tracker *tracker, const str
 
 /* Tells all clients of a mode to drop all. */
 void tracking_send_all(struct tracking *tracking, enum tracking_mode mode);
+
+/* Forgets all keys, and tells the clients of the default mode to drop all (ctx is the tracking). */
+void tracking_lose_all(void *ctx);
 
 /* Notes that a client has read a key; evicts others beyond the limit. */
 void tracking_add(struct tracking *tracking, struct tracker *tracker, struct bytes key);

@@ -157,8 +157,8 @@ void tracking_after(struct call *call)
 
 /* Finishing */
 
-/* Replies from which it can't be told whether something was written count as if nothing was: then a client hears of its own
- * write, which does no harm. */
+/* Replies from which it can't be told whether something was written count as if nothing was: then a
+ * client hears of its own write, which does no harm. */
 void tracking_note_reply(struct tracked *tracked, struct bytes reply)
 {
     bool is_nothing = reply.ptr[0] == '-' || reply.ptr[0] == '_' || reply.ptr[0] == '*' ||
@@ -181,8 +181,7 @@ void tracking_finish(struct tracked *tracked)
 {
     struct tracking *tracking = tracked->tracking;
     struct tracker *tracker = tracked->tracker;
-    if (tracker->client == NULL ||
-        (tracker->flags & (TRACKER_ON | TRACKER_BCAST)) != TRACKER_ON) {
+    if (tracker->client == NULL || (tracker->flags & (TRACKER_ON | TRACKER_BCAST)) != TRACKER_ON) {
         tracked_free(tracked);
         return;
     }

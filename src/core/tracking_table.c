@@ -86,7 +86,8 @@ static struct tracked_key **find(const struct tracking_table *table, struct byte
                                  uint64_t hash)
 {
     struct tracked_key **at = &table->buckets[bucket_of(table, hash)];
-    while (*at != NULL && ((*at)->hash != hash || !bytes_equal(bytes_of((*at)->key, (*at)->len), name)))
+    while (*at != NULL &&
+           ((*at)->hash != hash || !bytes_equal(bytes_of((*at)->key, (*at)->len), name)))
         at = &(*at)->next;
     return at;
 }

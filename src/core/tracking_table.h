@@ -2,9 +2,9 @@
  *
  *     key "user:1" --> [tracker, tracker]     key names without database, as Redis
  *
- * A tracker stands for a client and outlives it while keys, redirections or commands in flight hold
- * it: the end of a client costs nothing per key, and what it has read goes when the keys do. Grows a
- * bucket at a time (linear hashing). Must not know: what is sent to whom. */
+ * A tracker stands for a client and outlives it while keys, redirections or commands in flight
+ * hold it: the end of a client costs nothing per key, and what it has read goes when the keys do.
+ * Grows a bucket at a time (linear hashing). Must not know: what is sent to whom. */
 #ifndef LARDER_CORE_TRACKING_TABLE_H
 #define LARDER_CORE_TRACKING_TABLE_H
 

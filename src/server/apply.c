@@ -1,5 +1,6 @@
 /* Making a change of the configuration felt (CONFIG SET). */
 #include "core/larder.h"
+#include "core/tracking.h"
 #include "server/listen.h"
 #include "server/options.h"
 #include "upstream/pinned.h"

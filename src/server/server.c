@@ -5,10 +5,10 @@
 #include "base/mem.h"
 #include "command/families.h"
 #include "core/push.h"
+#include "core/tracking.h"
 #include "server/cron.h"
 #include "server/listen.h"
 #include "server/options.h"
-#include "core/tracking.h"
 #include "tier/reply_dbs.h"
 #include "upstream/pinned.h"
 

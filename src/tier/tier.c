@@ -1,4 +1,5 @@
 /* Where L1 and L2 meet; see tier.h. */
+#include "tier/reply_dbs.h"
 #include "tier/tier_internal.h"
 
 #include "base/log.h"
@@ -65,6 +66,8 @@ struct tier *tier_create(struct loop *loop, struct store *store, struct link_opt
     tier->loop = loop;
     tier->store = store;
     tier->options = *options;
+    if (store_get_options(store)->n_dbs >= reply_dbs_total(options->n_dbs))
+        tier->n_dbs = options->n_dbs;
     tier->fetches = mem_zalloc(FETCH_BUCKETS * sizeof(*tier->fetches));
     if (link_options != NULL) {
         tier->link = link_create(loop, link_options, &handlers, tier);

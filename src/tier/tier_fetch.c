@@ -92,14 +92,26 @@ void fetch_doom_all(struct tier *tier, int db, enum doom why)
 
 /* Filling */
 
+/* True when L2 tells of changes. */
+static bool is_tracked(const struct tier *tier)
+{
+    struct link_figures figures;
+    link_read_figures(tier->link, &figures);
+    return figures.tracking;
+}
+
 bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item)
 {
     const struct tier_options *options = &fetch->tier->options;
-    if (fetch->doomed || !options->l1_enabled)
+    if (fetch->doomed || !options->l1_enabled || pttl < -2)
         return false;
     item->flags = pttl == -1 ? ENTRY_PERSIST : 0;
-    item->deadline_ms = pttl >= 0 ? fetch->sent_ms + pttl : 0;
+    item->deadline_ms = 0;
+    if (pttl >= 0 && __builtin_add_overflow(fetch->sent_ms, pttl, &item->deadline_ms))
+        item->deadline_ms = INT64_MAX;
     int64_t cap = options->l1_ttl_ms;
+    if (cap == 0 && !is_tracked(fetch->tier))
+        return false; /* nothing would end it but its own deadline, whatever happens to the key */
     if (fetch->ttl_cap_ms > 0 && (cap == 0 || fetch->ttl_cap_ms < cap))
         cap = fetch->ttl_cap_ms;
     int64_t capped = fetch->tier->loop->clock.mono_ms + cap;

@@ -58,6 +58,7 @@ struct tier {
     struct buf reply_name;        /* of the cached reply that is looked for */
     struct buf reply_value;       /* of the one that is put */
     uint64_t last_generation;     /* of anchors; none is used twice */
+    unsigned n_dbs;               /* of clients, where the store has those of cached replies, too; else 0 */
     void (*on_up)(void *ctx);
     void *on_up_ctx;
     void (*on_changed)(void *ctx, struct bytes key); /* of the observer of invalidations; NULL: there is none */

@@ -37,9 +37,7 @@ struct anchor {
 
 static bool is_on(const struct tier *tier)
 {
-    const struct tier_options *options = &tier->options;
-    return options->l1_enabled && options->max_variants > 0 && options->n_dbs > 0 &&
-           store_get_options(tier->store)->n_dbs >= reply_dbs_total(options->n_dbs);
+    return tier->options.l1_enabled && tier->options.max_variants > 0 && tier->n_dbs > 0;
 }
 
 static int64_t now_ms(const struct tier *tier)
@@ -49,29 +47,23 @@ static int64_t now_ms(const struct tier *tier)
 
 /* Dropping */
 
-/* True when a client's database has anchors, which spares most writes a lookup. */
-static bool has_anchors(const struct tier *tier, unsigned db)
-{
-    unsigned n = tier->options.n_dbs;
-    return n > 0 && store_get_options(tier->store)->n_dbs >= reply_dbs_total(n) &&
-           store_db_entries(tier->store, reply_dbs_anchors(n, db)) > 0;
-}
-
+/* A database without anchors, as most are, costs a write no lookup. */
 unsigned tier_reply_drop(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
 {
-    if (__builtin_expect(!has_anchors(tier, db), 1))
+    if (tier->n_dbs == 0)
         return 0;
-    unsigned anchors = reply_dbs_anchors(tier->options.n_dbs, db);
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, db);
+    if (__builtin_expect(store_db_entries(tier->store, anchors) == 0, 1))
+        return 0;
     return store_remove(tier->store, anchors, key, hash, now_ms(tier));
 }
 
 size_t tier_reply_flush(struct tier *tier, unsigned db)
 {
-    unsigned n = tier->options.n_dbs;
-    if (n == 0 || store_get_options(tier->store)->n_dbs < reply_dbs_total(n))
+    if (tier->n_dbs == 0)
         return 0;
-    return store_flush(tier->store, reply_dbs_anchors(n, db)) +
-           store_flush(tier->store, reply_dbs_replies(n, db));
+    return store_flush(tier->store, reply_dbs_anchors(tier->n_dbs, db)) +
+           store_flush(tier->store, reply_dbs_replies(tier->n_dbs, db));
 }
 
 /* Names */
@@ -126,7 +118,7 @@ static bool is_of_generation(const struct entry *entry, uint64_t generation)
 static const struct entry *find(struct tier *tier, const struct tier_read *read,
                                 struct anchor *anchor)
 {
-    unsigned n = tier->options.n_dbs;
+    unsigned n = tier->n_dbs;
     unsigned anchors = reply_dbs_anchors(n, read->db);
     unsigned replies = reply_dbs_replies(n, read->db);
     const struct entry *entry =
@@ -163,7 +155,7 @@ const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes
     struct anchor anchor;
     if (!is_on(tier))
         return NULL;
-    unsigned anchors = reply_dbs_anchors(tier->options.n_dbs, db);
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, db);
     const struct entry *entry = store_peek(tier->store, anchors, key, hash, now_ms(tier));
     if (!read_anchor(entry, &anchor))
         return NULL;
@@ -180,7 +172,7 @@ static struct anchor choose_anchor(struct tier *tier, const struct fetch *fetch,
                                    int64_t *deadline_ms)
 {
     bool is_absent = fetch->pttl == -2;
-    unsigned anchors = reply_dbs_anchors(tier->options.n_dbs, fetch->db);
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, fetch->db);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     const struct entry *entry = store_peek(tier->store, anchors, key, fetch->hash, now_ms(tier));
     struct anchor anchor;
@@ -200,7 +192,7 @@ static struct anchor choose_anchor(struct tier *tier, const struct fetch *fetch,
 static bool put(struct tier *tier, const struct fetch *fetch, struct store_item *item,
                 struct bytes resp3)
 {
-    unsigned n = tier->options.n_dbs;
+    unsigned n = tier->n_dbs;
     unsigned replies = reply_dbs_replies(n, fetch->db);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     struct bytes name = bytes_of(fetch->key + fetch->key_len, fetch->name_len);
@@ -224,14 +216,22 @@ static bool put(struct tier *tier, const struct fetch *fetch, struct store_item 
                      now_ms(tier)) == STORE_OK;
 }
 
+/* What neither limit allows is not even copied. */
+static bool is_too_big(const struct tier *tier, struct bytes resp3)
+{
+    size_t max_item = tier->options.max_item_bytes;
+    size_t max = store_get_options(tier->store)->max_bytes;
+    return (max_item != 0 && resp3.len > max_item) || (max != 0 && resp3.len > max);
+}
+
 static void fill(struct fetch *fetch, struct bytes resp3)
 {
     struct tier *tier = fetch->tier;
     struct store_item item;
-    size_t max = tier->options.max_item_bytes;
     if (!is_on(tier) || !fetch_plan(fetch, fetch->pttl, &item) || item.deadline_ms <= now_ms(tier))
         return;
-    bool is_kept = (max == 0 || resp3.len <= max) && put(tier, fetch, &item, resp3);
+    bool is_kept = !is_too_big(tier, resp3) && put(tier, fetch, &item, resp3);
+    tier->reply_value.len = 0;
     buf_trim(&tier->reply_value, VALUE_KEPT);
     tier->counters.fills += is_kept;
     tier->counters.reply_fills += is_kept;

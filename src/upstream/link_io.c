@@ -34,6 +34,11 @@ static bool take_reply(struct link *link)
             link_come_up(link);
         return true;
     }
+    /* To a command of link_send_silent: whoever gave it knows which. */
+    if (type == '-' && link->ops.n == 0 && link->handlers->on_push != NULL) {
+        link->handlers->on_push(link->ctx, buf_bytes(&link->reply));
+        return true;
+    }
     /* A command that the socket has not taken yet can't have been answered. */
     if (link->ops.n == 0 || link_ops_at(&link->ops, 0)->end > link->written) {
         link_set_error(link, "a reply that no command asked for");

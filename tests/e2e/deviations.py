@@ -32,7 +32,7 @@ DEVIATIONS = {
         "CLIENT NO-TOUCH came with Redis 7.2; it is taken for the same reason.",
         OK),
     "stateful": Deviation(
-        "CLIENT TRACKING and the commands of replication make the connection something that "
+        "The commands of replication make the connection something that "
         "larder's own is not; they are refused instead of answered wrongly.",
         starts(b"ERR ")),
     "loglevel-nothing": Deviation(

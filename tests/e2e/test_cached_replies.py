@@ -26,8 +26,8 @@ MAKE = [
 
 # Each reads the key at word 1; its second use must not reach L2.
 READS = [
-    "HGET h f", "HGET h nofield", "HMGET h f nofield g", "HGETALL h", "HKEYS h", "HVALS h", "HLEN h",
-    "HEXISTS h f", "HEXISTS h nofield", "HSTRLEN h f", "hget h f", "HgEtAlL h",
+    "HGET h f", "HGET h nofield", "HMGET h f nofield g", "HGETALL h", "HKEYS h", "HVALS h",
+    "HLEN h", "HEXISTS h f", "HEXISTS h nofield", "HSTRLEN h f", "hget h f", "HgEtAlL h",
     "LRANGE l 0 -1", "LRANGE l 5 9", "LINDEX l 0", "LINDEX l 99", "LLEN l", "LPOS l a",
     "LPOS l a COUNT 0", "LPOS l nothing", "LPOS l nothing COUNT 0", "LPOS l a RANK -1 MAXLEN 0",
     "SMEMBERS s", "SISMEMBER s a", "SISMEMBER s no", "SMISMEMBER s a no 3", "SCARD s",
@@ -37,11 +37,12 @@ READS = [
     "ZREVRANGEBYSCORE z inf 2 WITHSCORES", "ZRANGEBYLEX lex - +", "ZREVRANGEBYLEX lex + -",
     "ZSCORE z b", "ZSCORE z c", "ZSCORE z no", "ZMSCORE z a no c", "ZRANK z b", "ZRANK z no",
     "ZREVRANK z b", "ZCARD z", "ZCOUNT z 2 3", "ZLEXCOUNT lex - +",
-    "XRANGE x - +", "XRANGE x - + COUNT 1", "XRANGE x 9 +", "XRANGE x - + COUNT 0", "XREVRANGE x + -",
-    "XLEN x",
-    "GETBIT b 1", "GETBIT b 100000", "BITCOUNT b", "BITCOUNT b 0 3 BIT", "BITPOS b 1", "BITPOS b 0 1",
-    "BITFIELD_RO b GET u8 0 GET i5 3", "STRLEN b", "GETRANGE b 1 3", "SUBSTR b 0 -1", "TYPE b", "TYPE z",
-    "EXISTS h",
+    "XRANGE x - +", "XRANGE x - + COUNT 1", "XRANGE x 9 +", "XRANGE x - + COUNT 0",
+    "XREVRANGE x + -", "XLEN x",
+    "GETBIT b 1", "GETBIT b 100000", "BITCOUNT b", "BITCOUNT b 0 3 BIT", "BITPOS b 1",
+    "BITPOS b 0 1",
+    "BITFIELD_RO b GET u8 0 GET i5 3", "STRLEN b", "GETRANGE b 1 3", "SUBSTR b 0 -1",
+    "TYPE b", "TYPE z", "EXISTS h",
     "GEOPOS geo Palermo no", "GEODIST geo Palermo Catania", "GEODIST geo Palermo Catania km",
     "GEODIST geo Palermo no", "GEOHASH geo Palermo no",
     "GEOSEARCH geo FROMLONLAT 15 37 BYRADIUS 200 km ASC WITHCOORD WITHDIST WITHHASH",
@@ -51,9 +52,9 @@ READS = [
 
 # What must reach L2 each time, with MAKE's keys.
 NEVER = [
-    "SRANDMEMBER s", "SRANDMEMBER s 2", "HRANDFIELD h", "HRANDFIELD h 2 WITHVALUES", "ZRANDMEMBER z",
-    "ZRANDMEMBER z 2 WITHSCORES", "RANDOMKEY", "XREAD COUNT 1 STREAMS x 0", "XINFO STREAM x",
-    "XINFO GROUPS x", "XPENDING x group", "OBJECT ENCODING h", "SCAN 0", "HSCAN h 0", "SSCAN s 0",
+    "SRANDMEMBER s", "SRANDMEMBER s 2", "HRANDFIELD h", "HRANDFIELD h 2 WITHVALUES",
+    "ZRANDMEMBER z", "ZRANDMEMBER z 2 WITHSCORES", "RANDOMKEY", "XREAD COUNT 1 STREAMS x 0",
+    "XINFO STREAM x", "XINFO GROUPS x", "XPENDING x group", "OBJECT ENCODING h", "SCAN 0", "HSCAN h 0", "SSCAN s 0",
     "ZSCAN z 0", "SORT l ALPHA", "SORT_RO l ALPHA", "SORT_RO l BY nosort GET #", "DBSIZE", "KEYS *",
     "SINTER s s", "SDIFF s", "SUNION s", "SINTERCARD 1 s", "ZINTER 1 z", "ZDIFF 1 z", "LCS b b",
     "PFCOUNT hll nothing",
@@ -74,8 +75,9 @@ CHANGES = [
     ("HGET h f", ["HSET h f new", "HDEL h f", "DEL h", "UNLINK h", "RENAME h h2", "EXPIRE h -1"]),
     ("HLEN h", ["HSET h another 1", "COPY l h REPLACE", "RENAME l h"]),
     ("LRANGE l 0 -1", ["RPUSH l e", "LPUSH l e", "LPOP l", "RPOP l 2", "LSET l 0 x", "LREM l 1 a",
-                       "LTRIM l 0 1", "LINSERT l BEFORE b x", "RPOPLPUSH l l2", "LMOVE l l2 LEFT LEFT",
-                       "SORT s ALPHA STORE l", "LMPOP 1 l LEFT", "LPUSHX l x"]),
+                       "LTRIM l 0 1", "LINSERT l BEFORE b x", "RPOPLPUSH l l2",
+                       "LMOVE l l2 LEFT LEFT", "SORT s ALPHA STORE l", "LMPOP 1 l LEFT",
+                       "LPUSHX l x"]),
     ("LLEN l", ["RPUSHX l e", "LMOVE other l LEFT LEFT"]),
     ("SMEMBERS s", ["SADD s new", "SREM s a", "SMOVE s s2 a", "SPOP s", "SINTERSTORE s s nothing",
                     "SUNIONSTORE s s", "SDIFFSTORE s s nothing"]),
@@ -426,7 +428,8 @@ def test_keyspace_counts(pair):
 
 def test_names_of_keys_do_not_collide(pair):
     """Keys and arguments of any bytes, cut at any place."""
-    cuts = [("h", "ff"), ("hf", "f"), ("h\x00", "f"), ("h", "\x00f"), ("", "hff"), ("h", ""), ("", "")]
+    cuts = [("h", "ff"), ("hf", "f"), ("h\x00", "f"), ("h", "\x00f"), ("", "hff"), ("h", ""),
+            ("", "")]
     with pair.larder.conn() as conn:
         for i, (key, field) in enumerate(cuts):
             conn("HSET", key, field, str(i))

@@ -145,6 +145,7 @@ def test_handshake(name, redis, pair):
     for server in (redis, pair.larder):
         server.once("SET", "k0", "v")       # a database for INFO keyspace
         server.once("CONFIG", "RESETSTAT")
+        server.once("SLOWLOG", "RESET")
     compare(redis, pair.larder, name)
 
 

@@ -76,7 +76,7 @@ def test_when_l2_hangs(new_redis, new_larder):
         l2.signal(signal.SIGSTOP)
         try:
             begin = time.monotonic()
-            assert "used_memory" in info(conn, "memory")
+            assert "connected_clients" in info(conn, "clients")
             assert time.monotonic() - begin < 0.5
             assert "db0" not in info(conn)
             assert time.monotonic() - begin < 3

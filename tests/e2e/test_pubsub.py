@@ -1,6 +1,7 @@
 """Pub/sub: the same bytes as redis-server, one subscription at L2 for all clients of larder, and
 what becomes of it when clients or links go."""
 
+import os
 import signal
 import socket
 import threading
@@ -228,6 +229,32 @@ def test_subscribing_while_l2_is_down(new_redis, new_larder):
             assert list(old.take().value) == [b"message", b"old", b"x"]
 
 
+def test_nothing_is_left_of_many_clients(new_redis, new_larder):
+    """Hundreds at a time that come, subscribe in every way, and go in every way. (AddressSanitizer,
+    where it was built in, must not hold on to freed memory.)"""
+    l2 = new_redis()
+    larder = new_larder(l2, env={"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")
+                                 + ":quarantine_size_mb=1"})
+    memory = []
+    for round_ in range(6):
+        crowd = [larder.conn(2 + i % 2) for i in range(500)]
+        for i, conn in enumerate(crowd):
+            conn.send(encode("SUBSCRIBE", f"c{i}", f"r{round_}", "all") + encode("PSUBSCRIBE", "a*")
+                      + encode("SSUBSCRIBE", f"s{i % 7}"))
+        for conn in crowd:
+            for _ in range(5):
+                conn.take()
+        assert larder.once("PUBLISH", "all", "x") == 2 * len(crowd)
+        for i, conn in enumerate(crowd):
+            if i % 3:
+                conn.send(encode("UNSUBSCRIBE") if i % 3 == 1 else encode("RESET"))
+            conn.close()
+        channels_gone(l2)
+        poll(lambda: larder.once("CLIENT", "LIST").count(b"\n") == 1)
+        memory.append(larder.memory())
+    assert memory[-1] < memory[1] + (8 << 20), memory
+
+
 def test_leaving_while_it_waits(new_redis, new_larder):
     """Clients go, and larder too, while a subscription is not confirmed."""
     l2 = new_redis()
@@ -313,6 +340,34 @@ def test_client_commands(larder):
         with pytest.raises(Closed):
             conn.take()
         assert second("PING") == b"PONG"
+
+
+def test_info(larder):
+    with larder.conn(3) as conn:
+        for words in (("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "p"), ("SSUBSCRIBE", "s")):
+            conn.send(encode(*words))
+        for _ in range(4):
+            conn.take()
+        text = larder.once("INFO", "stats")
+        for line in (b"pubsub_channels:2", b"pubsub_patterns:1", b"pubsubshard_channels:1"):
+            assert line + b"\r" in text
+
+
+def test_a_channel_that_l2_denies(new_redis, new_larder):
+    """An error, not a wait for ever; who listens to other channels goes on."""
+    l2 = new_redis()
+    l2.once("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "resetchannels", "&fine")
+    larder = new_larder(f"redis://u:p@127.0.0.1:{l2.port}", "--upstream-timeout", 1000)
+    with larder.conn(3) as one, larder.conn(3) as two:
+        one.send(encode("SUBSCRIBE", "fine"))
+        one.take()
+        two.send(encode("SUBSCRIBE", "fine", "denied") + encode("PING"))
+        got = two.take().value
+        assert isinstance(got, Error) and got.startswith(b"NOPERM "), got
+        assert two.take().value == b"PONG"
+        poll(lambda: l2.once("PUBLISH", "fine", "x") == 1)
+        assert list(one.take().value) == [b"message", b"fine", b"x"]
+        assert larder.once("PUBSUB", "NUMSUB", "fine") == [b"fine", 1]
 
 
 def test_keyspace_notifications(pair):

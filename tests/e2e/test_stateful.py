@@ -9,7 +9,6 @@ from deviations import DEVIATIONS
 from support.resp import Error
 
 STATEFUL = [
-    ("CLIENT", "TRACKING", "ON"), ("CLIENT", "CACHING", "YES"),
     ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
 ]
 ADMIN = [("SHUTDOWN", "NOSAVE"), ("REPLICAOF", "127.0.0.1", 1), ("SLAVEOF", "127.0.0.1", 1),

@@ -35,8 +35,8 @@ static struct {
     const char *command_reply; /* to COMMAND; NULL: an empty array */
 } upstream;
 
-/* Says bytes, to be read in one piece where the socket's buffer has room for them. */
-static inline void upstream_say_bytes(const char *bytes, size_t len)
+/* Says bytes at once, to be read in one piece where the socket's buffer has room for them. */
+static inline void upstream_write(const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = send(upstream.fd, bytes, len, MSG_NOSIGNAL);
@@ -49,6 +49,13 @@ static inline void upstream_say_bytes(const char *bytes, size_t len)
         bytes += n;
         len -= (size_t)n;
     }
+}
+
+/* The same when what was asked has been sent: a link takes no reply before. */
+static inline void upstream_say_bytes(const char *bytes, size_t len)
+{
+    turn_times(upstream.loop, 3);
+    upstream_write(bytes, len);
 }
 
 static inline void upstream_say(const char *text)
@@ -68,22 +75,27 @@ static inline void upstream_hang_up(void)
     request_parser_rewind(&upstream.parser);
 }
 
+static void upstream_greet_with(const char *text)
+{
+    upstream_write(text, strlen(text));
+}
+
 /* Answers what a link says first. Returns false for anything else. */
 static bool upstream_greet(const struct bytes *argv, size_t argc)
 {
     struct bytes second = argc > 1 ? argv[1] : BYTES(".");
     if (bytes_is(argv[0], "HELLO"))
-        upstream_say("%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n");
+        upstream_greet_with("%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n");
     else if (bytes_is(argv[0], "CLIENT") && bytes_is(second, "TRACKING"))
-        upstream_say(upstream.refuses_tracking ? "-ERR no tracking\r\n" : "+OK\r\n");
+        upstream_greet_with(upstream.refuses_tracking ? "-ERR no tracking\r\n" : "+OK\r\n");
     else if (bytes_is(argv[0], "CLIENT"))
-        upstream_say("+OK\r\n");
+        upstream_greet_with("+OK\r\n");
     else if (bytes_is(argv[0], "CONFIG"))
-        upstream_say("%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
+        upstream_greet_with("%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
     else if (bytes_is(argv[0], "COMMAND") && upstream.command_reply != NULL)
-        upstream_say(upstream.command_reply);
+        upstream_greet_with(upstream.command_reply);
     else if (bytes_is(argv[0], "COMMAND"))
-        upstream_say("*0\r\n");
+        upstream_greet_with("*0\r\n");
     else
         return false;
     return true;

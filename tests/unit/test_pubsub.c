@@ -1,190 +1,6 @@
-/* The registry of pub/sub over a scripted upstream: what is said to it, who hears what, and what is
- * left when all have gone. */
-#include "link_fake.h"
-
-#include "tier/pubsub.h"
-
-#include <netinet/tcp.h>
-
-static struct pubsub *pubsub;
-
-/* A subscriber and what it has heard: messages as "[channel payload]", its confirmation as "ok" or
- * the error's first word. */
-struct listener {
-    struct pubsub_subscriber *subscriber;
-    char heard[4096];
-    unsigned n_settled;
-    bool leaves_on_message;
-};
-
-static struct listener listeners[4];
-
-static void hear(struct listener *listener, const char *text, size_t len)
-{
-    size_t end = strlen(listener->heard);
-    snprintf(listener->heard + end, sizeof(listener->heard) - end, "%.*s", (int)len, text);
-}
-
-static void leave(struct listener *listener)
-{
-    struct pubsub_subscriber *subscriber = listener->subscriber;
-    listener->subscriber = NULL;
-    if (subscriber != NULL)
-        pubsub_leave(pubsub, subscriber);
-}
-
-/* The words of a push behind its type, in brackets. */
-static void deliver(void *ctx, struct bytes push)
-{
-    struct listener *listener = ctx;
-    ck_assert_ptr_nonnull(listener->subscriber);
-    ck_assert_int_eq(push.ptr[0], '>');
-    char words[200] = "";
-    size_t n = 0;
-    for (const char *p = memchr(push.ptr, '$', push.len); p != NULL && p < push.ptr + push.len;) {
-        size_t len = strtoul(p + 1, NULL, 10);
-        p = strchr(p, '\n') + 1;
-        if (n++ > 0)
-            snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s%.*s",
-                     n > 2 ? " " : "", (int)len, p);
-        p += len + 2;
-    }
-    hear(listener, "[", 1);
-    hear(listener, words, strlen(words));
-    hear(listener, "]", 1);
-    if (listener->leaves_on_message)
-        leave(listener);
-}
-
-static bool tell_options(void *owner, struct link_options *options)
-{
-    ck_assert_ptr_eq(owner, listeners);
-    *options = link_options_for("");
-    return true;
-}
-
-static const struct pubsub_handlers pubsub_handlers = {deliver, tell_options};
-
-static void flush_pubsub(struct loop *on, void *ctx)
-{
-    (void)ctx;
-    if (pubsub != NULL)
-        pubsub_flush(on, pubsub);
-}
-
-static void set_up(void)
-{
-    fixture_set_up();
-    memset(listeners, 0, sizeof(listeners));
-    pubsub = pubsub_create(&loop, &pubsub_handlers, listeners, true);
-    loop_add_hook(&loop, flush_pubsub, NULL);
-    for (size_t i = 0; i < 4; i++)
-        listeners[i].subscriber = pubsub_join(&listeners[i]);
-}
-
-static void set_up_alone(void)
-{
-    set_up();
-    pubsub_destroy(pubsub);
-    pubsub = pubsub_create(&loop, &pubsub_handlers, listeners, false);
-}
-
-static void tear_down(void)
-{
-    for (size_t i = 0; i < 4; i++)
-        leave(&listeners[i]);
-    turn_times(&loop, 3);
-    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
-        ck_assert_uint_eq(pubsub_topics(pubsub, (enum pubsub_kind)kind), 0);
-    ck_assert_uint_eq(pubsub_subscribers(pubsub), 0);
-    pubsub_destroy(pubsub);
-    pubsub = NULL;
-    fixture_tear_down();
-}
-
-static void on_settled(void *ctx, struct bytes error)
-{
-    struct listener *listener = ctx;
-    listener->n_settled++;
-    const char *blank = error.len > 0 ? memchr(error.ptr, ' ', error.len) : NULL;
-    if (blank != NULL)
-        hear(listener, error.ptr, (size_t)(blank - error.ptr));
-    else
-        hear(listener, "ok", 2);
-}
-
-static void settle(struct listener *listener)
-{
-    if (pubsub_settle(pubsub, listener->subscriber, on_settled, listener))
-        hear(listener, "at once", 7);
-}
-
-static void change(size_t who, bool subscribes, enum pubsub_kind kind, const char *name)
-{
-    struct pubsub_subscriber *subscriber = listeners[who].subscriber;
-    if (subscribes)
-        ck_assert(pubsub_subscribe(pubsub, subscriber, kind, bytes_of_str(name)));
-    else
-        pubsub_unsubscribe(pubsub, subscriber, kind, bytes_of_str(name));
-}
-
-static void subscribe(size_t who, const char *name)
-{
-    change(who, true, PUBSUB_CHANNEL, name);
-    settle(&listeners[who]);
-}
-
-static void unsubscribe(size_t who, const char *name)
-{
-    change(who, false, PUBSUB_CHANNEL, name);
-    settle(&listeners[who]);
-}
-
-/* Says something that must arrive in the next turns, whatever was said before. */
-static void say(const char *text)
-{
-    int on = 1;
-    ck_assert_int_eq(setsockopt(fake.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
-    fake_say(text);
-}
-
-static void say_push(const char *type, const char *name, const char *last)
-{
-    char text[300];
-    snprintf(text, sizeof(text), ">3\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n%s\r\n", strlen(type), type,
-             strlen(name), name, last);
-    say(text);
-}
-
-static void confirm(const char *type, const char *name)
-{
-    say_push(type, name, ":1");
-    turn_times(&loop, 3);
-}
-
-static void message(const char *name)
-{
-    say_push("message", name, "$1\r\nx");
-    turn_times(&loop, 3);
-}
-
-/* Waits until the fake has got `commands` since the last call. */
-static void wait_said(const char *commands)
-{
-    TURN_UNTIL(&loop, strcmp(fake.said, commands) == 0);
-    fake.said[0] = '\0';
-}
-
-static void subscribed(size_t who, const char *name)
-{
-    char said[100];
-    subscribe(who, name);
-    snprintf(said, sizeof(said), "subscribe.%s", name);
-    wait_said(said);
-    confirm("subscribe", name);
-    ck_assert_str_eq(listeners[who].heard, "ok");
-    listeners[who].heard[0] = '\0';
-}
+/* The registry of pub/sub (src/tier/pubsub.h) over a scripted upstream: what is said to it, who hears
+ * what, and what is left when all have gone. */
+#include "pubsub_support.h"
 
 /* Subscribing and unsubscribing */
 
@@ -350,6 +166,25 @@ START_TEST(a_failure_undoes_only_its_own)
 }
 END_TEST
 
+START_TEST(refused_by_the_upstream)
+{
+    subscribed(0, "c");
+    change(1, true, PUBSUB_CHANNEL, "c");
+    change(1, true, PUBSUB_CHANNEL, "denied");
+    settle(&listeners[1]);
+    subscribe(2, "d");
+    wait_said("subscribe.denied subscribe.d");
+    say("-NOPERM no such channel for you\r\n");
+    confirm("subscribe", "d");
+    ck_assert_str_eq(listeners[1].heard, "-NOPERM");
+    ck_assert_uint_eq(pubsub_total(listeners[1].subscriber), 0);
+    ck_assert_str_eq(listeners[2].heard, "ok");
+    message("c");
+    ck_assert_str_eq(listeners[0].heard, "[c x]");
+    ck_assert_uint_eq(fake.n_accepted, 1);
+}
+END_TEST
+
 START_TEST(leaving_ends_the_wait)
 {
     subscribe(0, "c");
@@ -408,119 +243,23 @@ START_TEST(counts_as_if_they_were_l2s)
 }
 END_TEST
 
-/* Without an upstream */
-
-START_TEST(alone_at_once)
+static void add_tests(TCase *tcase)
 {
-    subscribe(0, "ab");
-    change(0, true, PUBSUB_PATTERN, "a*");
-    change(1, true, PUBSUB_PATTERN, "a*");
-    change(2, true, PUBSUB_SHARD, "ab");
-    settle(&listeners[2]);
-    ck_assert_str_eq(listeners[0].heard, "at once");
-    ck_assert_str_eq(listeners[2].heard, "at once");
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("ab"), BYTES("x")), 3);
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_SHARD, BYTES("ab"), BYTES("y")), 1);
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("b"), BYTES("z")), 0);
-    ck_assert_str_eq(listeners[0].heard, "at once[ab x][a* ab x]");
-    ck_assert_str_eq(listeners[1].heard, "[a* ab x]");
-    ck_assert_str_eq(listeners[2].heard, "at once[ab y]");
-    ck_assert_ptr_null(pubsub_link(pubsub));
+    tcase_add_test(tcase, one_subscription_for_all);
+    tcase_add_test(tcase, all_kinds_are_apart);
+    tcase_add_test(tcase, the_last_one_unsubscribes);
+    tcase_add_test(tcase, no_effect_twice);
+    tcase_add_test(tcase, answers_belong_to_their_commands);
+    tcase_add_test(tcase, restored_after_a_loss);
+    tcase_add_test(tcase, waits_for_the_link_and_no_longer);
+    tcase_add_test(tcase, a_failure_undoes_only_its_own);
+    tcase_add_test(tcase, refused_by_the_upstream);
+    tcase_add_test(tcase, leaving_ends_the_wait);
+    tcase_add_test(tcase, the_link_goes_with_the_last_topic);
+    tcase_add_test(tcase, counts_as_if_they_were_l2s);
 }
-END_TEST
-
-START_TEST(leaving_inside_a_message)
-{
-    for (size_t i = 0; i < 3; i++) {
-        change(i, true, PUBSUB_CHANNEL, "c");
-        change(i, true, PUBSUB_PATTERN, "c*");
-        change(i, true, PUBSUB_PATTERN, "?");
-        settle(&listeners[i]);
-        listeners[i].heard[0] = '\0';
-    }
-    listeners[0].leaves_on_message = listeners[2].leaves_on_message = true;
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("c"), BYTES("x")), 5);
-    ck_assert_str_eq(listeners[0].heard, "[c x]");
-    ck_assert_str_eq(listeners[1].heard, "[c x][c* c x][? c x]");
-    listeners[1].leaves_on_message = true;
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("c"), BYTES("y")), 1);
-    turn_times(&loop, 2);
-    ck_assert(pubsub_is_empty(pubsub));
-}
-END_TEST
-
-START_TEST(without_memory)
-{
-    for (unsigned n = 1; n <= 3; n++) {
-        mem_fail_after(n);
-        bool ok = pubsub_subscribe(pubsub, listeners[0].subscriber, PUBSUB_CHANNEL, BYTES("c"));
-        mem_fail_after(0);
-        ck_assert(!ok);
-        ck_assert_uint_eq(pubsub_total(listeners[0].subscriber), 0);
-        ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("c"), BYTES("x")), 0);
-        turn_times(&loop, 2);
-        ck_assert(pubsub_is_empty(pubsub));
-    }
-    subscribe(0, "c");
-    static char big[1 << 17]; /* more than the buffer for messages keeps */
-    mem_fail_after(2); /* the first is for the head */
-    struct bytes payload = bytes_of(big, sizeof(big));
-    ck_assert_int_eq(pubsub_publish(pubsub, PUBSUB_CHANNEL, BYTES("c"), payload), -1);
-    mem_fail_after(0);
-}
-END_TEST
-
-START_TEST(many)
-{
-    char name[20];
-    for (unsigned i = 0; i < 5000; i++) {
-        snprintf(name, sizeof(name), "c%u", i / 2);
-        change(i % 2, true, PUBSUB_CHANNEL, name);
-    }
-    settle(&listeners[0]);
-    ck_assert_uint_eq(pubsub_topics(pubsub, PUBSUB_CHANNEL), 2500);
-    for (unsigned i = 0; i < 2500; i++) {
-        snprintf(name, sizeof(name), "c%u", i);
-        ck_assert_int_eq(pubsub_correct_subscribers(pubsub, PUBSUB_CHANNEL, bytes_of_str(name), 0),
-                         2);
-        change(0, false, PUBSUB_CHANNEL, name);
-    }
-    ck_assert_uint_eq(pubsub_total(listeners[0].subscriber), 0);
-    struct bytes first = pubsub_first(listeners[1].subscriber, PUBSUB_CHANNEL);
-    ck_assert(bytes_equal(first, BYTES("c0")));
-    leave(&listeners[1]);
-    turn_times(&loop, 2);
-    ck_assert(pubsub_is_empty(pubsub));
-}
-END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("pubsub");
-    TCase *upstream = tcase_create("upstream");
-    tcase_add_checked_fixture(upstream, set_up, tear_down);
-    tcase_add_test(upstream, one_subscription_for_all);
-    tcase_add_test(upstream, all_kinds_are_apart);
-    tcase_add_test(upstream, the_last_one_unsubscribes);
-    tcase_add_test(upstream, no_effect_twice);
-    tcase_add_test(upstream, answers_belong_to_their_commands);
-    tcase_add_test(upstream, restored_after_a_loss);
-    tcase_add_test(upstream, waits_for_the_link_and_no_longer);
-    tcase_add_test(upstream, a_failure_undoes_only_its_own);
-    tcase_add_test(upstream, leaving_ends_the_wait);
-    tcase_add_test(upstream, the_link_goes_with_the_last_topic);
-    tcase_add_test(upstream, counts_as_if_they_were_l2s);
-    suite_add_tcase(suite, upstream);
-    TCase *alone = tcase_create("alone");
-    tcase_add_checked_fixture(alone, set_up_alone, tear_down);
-    tcase_add_test(alone, alone_at_once);
-    tcase_add_test(alone, leaving_inside_a_message);
-    tcase_add_test(alone, without_memory);
-    tcase_add_test(alone, many);
-    suite_add_tcase(suite, alone);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_pubsub_suite("pubsub", set_up, add_tests);
 }
