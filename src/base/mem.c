@@ -55,6 +55,14 @@ void *mem_try_resize(void *ptr, size_t size)
     return __builtin_expect(fails_now(), 0) ? NULL : realloc(ptr, size);
 }
 
+void *mem_resize(void *ptr, size_t size)
+{
+    void *resized = realloc(ptr, size);
+    if (resized == NULL)
+        die(size);
+    return resized;
+}
+
 void mem_free(void *ptr)
 {
     free(ptr);

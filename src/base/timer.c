@@ -73,10 +73,7 @@ static void reserve(struct timer ***array, size_t len, size_t *cap)
     if (len < *cap)
         return;
     size_t wanted = *cap == 0 ? 16 : *cap * 2;
-    struct timer **grown = mem_try_resize(*array, wanted * sizeof(struct timer *));
-    if (grown == NULL)
-        abort();
-    *array = grown;
+    *array = mem_resize(*array, wanted * sizeof(struct timer *));
     *cap = wanted;
 }
 

@@ -4,7 +4,7 @@
 #include "command/families.h"
 #include "core/larder.h"
 
-#define CACHED (COMMAND_READONLY | COMMAND_CACHED)
+#define CACHED (COMMAND_READONLY | COMMAND_CACHED | COMMAND_REPLIES)
 #define ONE_KEY .first = 1, .last = 1, .step = 1, .group = "bitmap"
 
 const struct command bit_commands[] = {

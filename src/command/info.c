@@ -2,8 +2,8 @@
  * sizes of its databases, what it saves, how many scripts it holds.
  *
  *     INFO -> text of all sections -> "INFO" to L2
- *          -> its values in the places of larder's, and its databases' lines, or none of these after
- *             L2_WAIT_MS -> reply
+ *          -> its values in the places of larder's, and its databases' lines, or none of these
+ *             after L2_WAIT_MS -> reply
  */
 #include "command/info.h"
 

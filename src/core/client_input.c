@@ -7,6 +7,7 @@
 #include "core/larder.h"
 
 #include "base/log.h"
+#include "tier/reply_dbs.h"
 
 /* Commands parsed ahead: two cache misses each, overlapped; beyond about 32 in flight the processor's line-fill buffers are full
  * anyway. */
@@ -70,11 +71,16 @@ static void prepare(struct client *client, struct parsed *parsed)
         return;
     const struct bytes *argv = request_argv(&parsed->request);
     parsed->command = look_up(client, argv[0]);
-    if (parsed->command == NULL || !(parsed->command->flags & COMMAND_PREFETCH) || parsed->request.argc < 2)
+    unsigned flags = parsed->command == NULL ? 0 : parsed->command->flags;
+    if (!(flags & (COMMAND_PREFETCH | COMMAND_REPLIES)) || parsed->request.argc < 2)
         return;
+    const struct larder *larder = client->larder;
     parsed->has_hash = true;
-    parsed->hash = store_hash(client->larder->store, argv[1]);
-    store_prefetch_bucket(client->larder->store, client->db, parsed->hash);
+    parsed->hash = store_hash(larder->store, argv[1]);
+    parsed->store_db = client->db;
+    if ((flags & COMMAND_REPLIES) && larder->link != NULL)
+        parsed->store_db = reply_dbs_anchors((unsigned)larder->config.databases, client->db);
+    store_prefetch_bucket(larder->store, parsed->store_db, parsed->hash);
 }
 
 struct batch {
@@ -116,7 +122,7 @@ static size_t execute_batch(struct client *client, struct batch *batch, bool *st
     size_t done = 0;
     for (size_t i = 0; i < batch->n; i++)
         if (batch->items[i].has_hash)
-            store_prefetch_entry(larder->store, client->db, batch->items[i].hash);
+            store_prefetch_entry(larder->store, batch->items[i].store_db, batch->items[i].hash);
     larder->stamp_ns = clock_read_ns();
     for (size_t i = 0; i < batch->n; i++) {
         struct parsed *parsed = &batch->items[i];

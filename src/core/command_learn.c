@@ -399,7 +399,7 @@ static void set_served(struct command_table *table)
         if (!is_read || (served->unless != NULL && command_table_find(table, bytes_of_str(served->unless)) != NULL))
             continue;
         row->fn = served->fn;
-        row->flags |= COMMAND_CACHED;
+        row->flags |= COMMAND_CACHED | COMMAND_REPLIES;
     }
 }
 

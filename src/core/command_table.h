@@ -53,6 +53,7 @@ enum command_flag {
     COMMAND_NOT_QUEUED = 1 << 18, /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
     COMMAND_WAITS = 1 << 20,      /* runs when the client's earlier commands have been answered */
     COMMAND_NO_MULTI = 1 << 19,   /* refused inside MULTI */
+    COMMAND_REPLIES = 1 << 21,    /* as COMMAND_PREFETCH, of the cached replies of argv[1] */
 };
 
 /* Where keys are, as Redis 7.0's key specifications. */
@@ -120,7 +121,7 @@ struct command_served {
 };
 
 /* Says which learned rows are served by functions of their own: those that L2 flags as reads, with argv[1] as their (first) key. They
- * get COMMAND_CACHED, too. `served` is borrowed for ever (static const data). */
+ * get COMMAND_CACHED and COMMAND_REPLIES, too. `served` is borrowed for ever (static const data). */
 void command_table_serve(struct command_table *table, const struct command_served *served);
 
 /* Takes over L2's commands from its reply to COMMAND (RESP3 bytes, or RESP2's without the maps). `read_fn` and `write_fn` serve

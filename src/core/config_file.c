@@ -143,7 +143,12 @@ static bool load(struct loader *loader, const char *path, const char *prefix, ch
         close(fd);
     if (status < 0) {
         /* The whole path, however long: its end is what tells files apart. */
-        snprintf(err, size, "%scan't read %s: %s", prefix, name, strerror(-status));
+        struct buf shown;
+        buf_init(&shown);
+        config_format_masked(bytes_of_str(name), &shown);
+        snprintf(err, size, "%scan't read %.*s: %s", prefix, (int)shown.len, shown.data,
+                 strerror(-status));
+        buf_deinit(&shown);
     } else {
         loader->depth++;
         good = config_file_parse(loader->config, buf_bytes(&text), name, include_files, loader, err,

@@ -132,6 +132,7 @@ struct parsed {
     size_t end;                    /* of its bytes, from the start of the batch */
     const struct command *command; /* the row of its name; NULL: unknown */
     uint64_t hash;                 /* of argv[1] when has_hash */
+    unsigned store_db;             /* where it will be looked for, when has_hash */
     bool has_hash;
 };
 

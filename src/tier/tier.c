@@ -85,6 +85,7 @@ void tier_destroy(struct tier *tier)
     buf_deinit(&tier->scratch);
     buf_deinit(&tier->reply_name);
     buf_deinit(&tier->reply_value);
+    buf_deinit(&tier->reply_anchor);
     mem_free(tier);
 }
 

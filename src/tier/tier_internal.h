@@ -57,6 +57,7 @@ struct tier {
     struct buf scratch;           /* the commands of a fetch */
     struct buf reply_name;        /* of the cached reply that is looked for */
     struct buf reply_value;       /* of the one that is put */
+    struct buf reply_anchor;      /* the value of its anchor */
     uint64_t last_generation;     /* of anchors; none is used twice */
     unsigned n_dbs;               /* of clients, where the store has those of cached replies, too; else 0 */
     void (*on_up)(void *ctx);

@@ -1,21 +1,22 @@
 /* Cached replies to reads of one key other than GET; see tier.h, and doc/design.md for the proof.
  *
- *     anchors:  key ----------------------> generation 7, 2 replies, deadline of the longest
+ *     anchors:  key ----------------------> generation 7, 3 replies; the first: "hgetall" "%1..."
  *     replies:  key + "hget" + "f" -------> generation 7, "$1\r\nv\r\n"
- *               key + "hgetall" ----------> generation 7, "%1\r\n..."
- *               key + "hlen" -------------> generation 4: left from before a change, never found
+ *               key + "hlen" -------------> generation 7, ":1\r\n"
+ *               key + "hkeys" ------------> generation 4: left from before a change, never found
  *
  * A reply counts only while its generation is its key's anchor's. So a change of the key is the
  * removal of one entry, whatever replies there are; the next anchor's generation is one that was
- * never used. What was left behind is overwritten by the next reply to the same read, as its name
- * is the same, or goes by its deadline or by eviction.
+ * never used. The first reply, if it is not large, is in the anchor itself: most keys are read by one
+ * command, which costs one entry and one lookup so. What the others leave behind is overwritten by
+ * the next reply to the same read, as its name is the same, or goes by its deadline or by eviction.
  *
  * Names are unambiguous: the length of the key, the key, the command's name with a NUL, and each
  * argument with its length before it. Knows no commands: a name is bytes.
  *
  * A fetch is PTTL and the read, in this order: a push between the two replies dooms it, so they tell
- * of the same key, and -2 means that the reply is that of a missing key. And when the reply comes, all
- * is known: it goes to the waiters and into L1 from the link's buffer, however long it is. */
+ * of the same key, and -2 means that the reply is that of a missing key. And when the reply comes,
+ * all is known: it goes to the waiters and into L1 from the link's buffer, however long it is. */
 #include "tier/reply_dbs.h"
 #include "tier/tier_internal.h"
 
@@ -27,10 +28,17 @@
 #define NAME_KEPT ((size_t)64 << 10)
 #define VALUE_KEPT ((size_t)64 << 10)
 
+/* Longest first reply in an anchor, with its name: it is copied for each further reply of the key. */
+#define FIRST_MAX ((size_t)4 << 10)
+
+/* The start of an anchor's value; the name of the first reply (without the key) and the reply
+ * follow. */
 struct anchor {
     uint64_t generation;
-    uint32_t n_replies; /* kept since it has this generation */
-    uint32_t is_absent; /* the key does not exist */
+    int64_t first_deadline_ms; /* of the first reply; the entry's own is the latest of all */
+    uint32_t n_replies;        /* kept since it has this generation */
+    uint32_t first_name_len;   /* 0: there is no first reply */
+    uint64_t is_absent;        /* the key does not exist */
 };
 
 #define GENERATION_BYTES sizeof(uint64_t)
@@ -99,35 +107,77 @@ static bool make_name(struct tier *tier, const struct tier_read *read)
     return true;
 }
 
+/* The part of a reply's name behind the key. */
+static struct bytes name_behind_key(struct bytes name, size_t key_len)
+{
+    size_t start = sizeof(uint32_t) + key_len;
+    return bytes_of(name.ptr + start, name.len - start);
+}
+
+/* True when make_name would make that name behind the key. */
+static bool is_name_of(const struct tier_read *read, struct bytes name)
+{
+    size_t size = read->name.len + 1;
+    if (name.len < size || memcmp(name.ptr, read->name.ptr, size - 1) != 0 ||
+        name.ptr[size - 1] != '\0')
+        return false;
+    for (size_t i = 0; i < read->n_args; i++) {
+        uint32_t len;
+        if (name.len - size < sizeof(len))
+            return false;
+        memcpy(&len, name.ptr + size, sizeof(len));
+        size += sizeof(len);
+        if (len != read->args[i].len || name.len - size < len ||
+            (len > 0 && memcmp(name.ptr + size, read->args[i].ptr, len) != 0))
+            return false;
+        size += len;
+    }
+    return size == name.len;
+}
+
 /* Finding */
 
-static bool read_anchor(const struct entry *entry, struct anchor *anchor)
+/* Reads an anchor; `first` gets the first reply with its name before it. */
+static bool read_anchor(const struct entry *entry, struct anchor *anchor, struct bytes *first)
 {
-    if (entry == NULL || entry->value_len != sizeof(*anchor))
+    if (entry == NULL)
         return false;
-    memcpy(anchor, entry_value(entry).ptr, sizeof(*anchor));
+    struct bytes value = entry_value(entry);
+    memcpy(anchor, value.ptr, sizeof(*anchor));
+    *first = bytes_of(value.ptr + sizeof(*anchor), value.len - sizeof(*anchor));
     return true;
 }
 
 static bool is_of_generation(const struct entry *entry, uint64_t generation)
 {
-    return entry != NULL && entry->value_len > GENERATION_BYTES &&
-           memcmp(entry_value(entry).ptr, &generation, GENERATION_BYTES) == 0;
+    return entry != NULL && memcmp(entry_value(entry).ptr, &generation, GENERATION_BYTES) == 0;
 }
 
-static const struct entry *find(struct tier *tier, const struct tier_read *read,
-                                struct anchor *anchor)
+static bool find(struct tier *tier, const struct tier_read *read, struct anchor *anchor,
+                 struct bytes *resp3)
 {
-    unsigned n = tier->n_dbs;
-    unsigned anchors = reply_dbs_anchors(n, read->db);
-    unsigned replies = reply_dbs_replies(n, read->db);
-    const struct entry *entry =
-        store_find(tier->store, anchors, read->key, read->hash, now_ms(tier));
-    if (!read_anchor(entry, anchor) || !make_name(tier, read))
-        return NULL;
+    struct bytes first;
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, read->db);
+    unsigned replies = reply_dbs_replies(tier->n_dbs, read->db);
+    if (!read_anchor(store_find(tier->store, anchors, read->key, read->hash, now_ms(tier)), anchor,
+                     &first))
+        return false;
+    size_t name_len = anchor->first_name_len;
+    if (name_len > 0 && anchor->first_deadline_ms > now_ms(tier) &&
+        is_name_of(read, bytes_of(first.ptr, name_len))) {
+        *resp3 = bytes_of(first.ptr + name_len, first.len - name_len);
+        return true;
+    }
+    if (anchor->n_replies == (name_len > 0) || !make_name(tier, read))
+        return false;
     struct bytes name = buf_bytes(&tier->reply_name);
-    entry = store_find(tier->store, replies, name, store_hash(tier->store, name), now_ms(tier));
-    return is_of_generation(entry, anchor->generation) ? entry : NULL;
+    const struct entry *entry =
+        store_find(tier->store, replies, name, store_hash(tier->store, name), now_ms(tier));
+    if (!is_of_generation(entry, anchor->generation))
+        return false;
+    struct bytes value = entry_value(entry);
+    *resp3 = bytes_of(value.ptr + GENERATION_BYTES, value.len - GENERATION_BYTES);
+    return true;
 }
 
 bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tier_reply *reply)
@@ -135,13 +185,10 @@ bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tie
     struct anchor anchor;
     if (!is_on(tier))
         return false;
-    const struct entry *entry = find(tier, read, &anchor);
-    if (entry == NULL) {
+    if (!find(tier, read, &anchor, &reply->resp3)) {
         tier->counters.misses++;
         return false;
     }
-    struct bytes value = entry_value(entry);
-    reply->resp3 = bytes_of(value.ptr + GENERATION_BYTES, value.len - GENERATION_BYTES);
     reply->is_absent = anchor.is_absent;
     tier->counters.hits++;
     tier->counters.reply_hits++;
@@ -153,11 +200,12 @@ const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes
                                     unsigned *n, bool *is_absent)
 {
     struct anchor anchor;
+    struct bytes first;
     if (!is_on(tier))
         return NULL;
     unsigned anchors = reply_dbs_anchors(tier->n_dbs, db);
     const struct entry *entry = store_peek(tier->store, anchors, key, hash, now_ms(tier));
-    if (!read_anchor(entry, &anchor))
+    if (!read_anchor(entry, &anchor, &first))
         return NULL;
     *n = anchor.n_replies;
     *is_absent = anchor.is_absent;
@@ -166,54 +214,104 @@ const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes
 
 /* Filling */
 
-/* The anchor that a new reply belongs to, and its deadline; a new one where there is none, where the
- * one has all the replies that it may, or where it says otherwise whether the key exists. */
-static struct anchor choose_anchor(struct tier *tier, const struct fetch *fetch,
-                                   int64_t *deadline_ms)
+/* A reply on its way into L1. */
+struct filling {
+    struct tier *tier;
+    const struct fetch *fetch;
+    struct bytes resp3;
+    struct store_item item; /* deadline and flags: of the reply */
+    struct anchor anchor;   /* as it will be */
+    int64_t anchor_deadline_ms;
+    struct bytes first; /* what follows in the anchor now; borrowed from the store */
+};
+
+/* Chooses the anchor that a reply belongs to: a new one where there is none, where the one has all
+ * the replies that it may, or where it says otherwise whether the key exists. */
+static void choose_anchor(struct filling *filling)
 {
+    struct tier *tier = filling->tier;
+    const struct fetch *fetch = filling->fetch;
     bool is_absent = fetch->pttl == -2;
     unsigned anchors = reply_dbs_anchors(tier->n_dbs, fetch->db);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     const struct entry *entry = store_peek(tier->store, anchors, key, fetch->hash, now_ms(tier));
-    struct anchor anchor;
-    bool has_one = read_anchor(entry, &anchor);
-    bool is_full = has_one && anchor.n_replies >= tier->options.max_variants;
-    if (has_one && !is_full && (anchor.is_absent != 0) == is_absent) {
-        if ((int64_t)entry->deadline_ms > *deadline_ms)
-            *deadline_ms = (int64_t)entry->deadline_ms;
-        return anchor;
+    bool has_one = read_anchor(entry, &filling->anchor, &filling->first);
+    bool is_full = has_one && filling->anchor.n_replies >= tier->options.max_variants;
+    filling->anchor_deadline_ms = filling->item.deadline_ms;
+    if (has_one && !is_full && (filling->anchor.is_absent != 0) == is_absent) {
+        if ((int64_t)entry->deadline_ms > filling->anchor_deadline_ms)
+            filling->anchor_deadline_ms = (int64_t)entry->deadline_ms;
+        return;
     }
     tier->counters.reply_resets += is_full;
-    return (struct anchor){++tier->last_generation, 0, is_absent};
+    filling->anchor =
+        (struct anchor){.generation = ++tier->last_generation, .is_absent = is_absent};
+    filling->first = bytes_of(NULL, 0);
 }
 
-/* Puts the reply, then the anchor. Where it is the anchor that is refused, either there is one of the
- * same generation already, or the reply is never found. */
-static bool put(struct tier *tier, const struct fetch *fetch, struct store_item *item,
-                struct bytes resp3)
+static bool append(struct buf *buf, struct bytes bytes)
 {
-    unsigned n = tier->n_dbs;
-    unsigned replies = reply_dbs_replies(n, fetch->db);
-    struct bytes key = bytes_of(fetch->key, fetch->key_len);
-    struct bytes name = bytes_of(fetch->key + fetch->key_len, fetch->name_len);
-    uint64_t name_hash = store_hash(tier->store, name);
-    int64_t deadline_ms = item->deadline_ms;
-    struct anchor anchor = choose_anchor(tier, fetch, &deadline_ms);
-    const struct entry *old = store_peek(tier->store, replies, name, name_hash, now_ms(tier));
-    anchor.n_replies += !is_of_generation(old, anchor.generation);
+    return buf_append(buf, bytes.ptr, bytes.len);
+}
+
+/* Makes the reply the first one, in the anchor, if its place is free. */
+static bool make_first(struct filling *filling, struct bytes name)
+{
+    struct anchor *anchor = &filling->anchor;
+    struct bytes name_now = bytes_of(filling->first.ptr, anchor->first_name_len);
+    bool is_free = anchor->first_name_len == 0 || bytes_equal(name_now, name) ||
+                   anchor->first_deadline_ms <= now_ms(filling->tier);
+    if (!is_free || name.len + filling->resp3.len > FIRST_MAX)
+        return false;
+    anchor->n_replies += anchor->first_name_len == 0;
+    anchor->first_name_len = (uint32_t)name.len;
+    anchor->first_deadline_ms = filling->item.deadline_ms;
+    return true;
+}
+
+/* Puts the reply as an entry of its own. */
+static bool put_apart(struct filling *filling, struct bytes name)
+{
+    struct tier *tier = filling->tier;
+    unsigned replies = reply_dbs_replies(tier->n_dbs, filling->fetch->db);
+    uint64_t hash = store_hash(tier->store, name);
+    const struct entry *old = store_peek(tier->store, replies, name, hash, now_ms(tier));
+    filling->anchor.n_replies += !is_of_generation(old, filling->anchor.generation);
     struct buf *value = &tier->reply_value;
     value->len = 0;
-    if (!buf_append(value, &anchor.generation, GENERATION_BYTES) ||
-        !buf_append(value, resp3.ptr, resp3.len))
+    if (!buf_append(value, &filling->anchor.generation, GENERATION_BYTES) ||
+        !append(value, filling->resp3))
         return false;
-    item->kind = ENTRY_REPLY;
-    item->value = buf_bytes(value);
-    if (store_put(tier->store, replies, name, name_hash, item, now_ms(tier)) != STORE_OK)
+    filling->item.value = buf_bytes(value);
+    return store_put(tier->store, replies, name, hash, &filling->item, now_ms(tier)) == STORE_OK;
+}
+
+/* Puts the reply and its anchor. Where it is the anchor that is refused, either there is one of the
+ * same generation already, or the reply is never found. */
+static bool put(struct filling *filling)
+{
+    struct tier *tier = filling->tier;
+    const struct fetch *fetch = filling->fetch;
+    struct bytes key = bytes_of(fetch->key, fetch->key_len);
+    struct bytes name = bytes_of(fetch->key + fetch->key_len, fetch->name_len);
+    struct bytes short_name = name_behind_key(name, key.len);
+    struct buf *value = &tier->reply_anchor;
+    struct store_item item = filling->item;
+    choose_anchor(filling);
+    bool is_first = make_first(filling, short_name);
+    /* The rest of the anchor is copied before the store may move it. */
+    value->len = 0;
+    if (!buf_append(value, &filling->anchor, sizeof(filling->anchor)) ||
+        !append(value, is_first ? short_name : filling->first) ||
+        (is_first && !append(value, filling->resp3)))
         return false;
-    item->value = bytes_of((const char *)&anchor, sizeof(anchor));
-    item->deadline_ms = deadline_ms;
-    return store_put(tier->store, reply_dbs_anchors(n, fetch->db), key, fetch->hash, item,
-                     now_ms(tier)) == STORE_OK;
+    if (!is_first && !put_apart(filling, name))
+        return false;
+    memcpy(value->data, &filling->anchor, sizeof(filling->anchor));
+    item.value = buf_bytes(value);
+    item.deadline_ms = filling->anchor_deadline_ms;
+    return store_put(tier->store, reply_dbs_anchors(tier->n_dbs, fetch->db), key, fetch->hash,
+                     &item, now_ms(tier)) == STORE_OK;
 }
 
 /* What neither limit allows is not even copied. */
@@ -227,10 +325,12 @@ static bool is_too_big(const struct tier *tier, struct bytes resp3)
 static void fill(struct fetch *fetch, struct bytes resp3)
 {
     struct tier *tier = fetch->tier;
-    struct store_item item;
-    if (!is_on(tier) || !fetch_plan(fetch, fetch->pttl, &item) || item.deadline_ms <= now_ms(tier))
+    struct filling filling = {.tier = tier, .fetch = fetch, .resp3 = resp3};
+    if (!is_on(tier) || !fetch_plan(fetch, fetch->pttl, &filling.item) ||
+        filling.item.deadline_ms <= now_ms(tier))
         return;
-    bool is_kept = !is_too_big(tier, resp3) && put(tier, fetch, &item, resp3);
+    filling.item.kind = ENTRY_REPLY;
+    bool is_kept = !is_too_big(tier, resp3) && put(&filling);
     tier->reply_value.len = 0;
     buf_trim(&tier->reply_value, VALUE_KEPT);
     tier->counters.fills += is_kept;

@@ -1,5 +1,5 @@
-"""What is L2's in CONFIG and INFO: parameters and figures that larder doesn't have, as if it weren't
-there."""
+"""What is L2's in CONFIG and INFO: parameters and figures that larder doesn't have, as if it
+weren't there."""
 
 import pytest
 

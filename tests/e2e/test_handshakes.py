@@ -1,4 +1,4 @@
-"""What client libraries send when they connect, as byte sequences: the same replies as redis-server.
+"""What client libraries send when they connect, as bytes: the same replies as redis-server.
 
 Each step is a command, or (command, mark): `same` replies are equal to the byte, `kind` of the same
 type (ids, addresses, figures), `fields` maps or INFO texts that have what clients look for, `newer`
@@ -25,14 +25,15 @@ HANDSHAKES = {
     "redis-py 4": ["PING", "SELECT 0", "CLIENT SETNAME app", "SET k v", "GET k"],
     "redis-py 4 with a password": ["AUTH secret", "PING", "SELECT 2", "GET k"],
     "redis-py 8": [
-        ("HELLO 3", HELLO_FIELDS), ("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type internal-ip",
-                                    SAME),
+        ("HELLO 3", HELLO_FIELDS),
+        ("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type internal-ip", SAME),
         ("CLIENT SETINFO LIB-NAME redis-py", NEWER), ("CLIENT SETINFO LIB-VER 8.0.0", NEWER),
         "SELECT 0", "GET k"],
     "redis-py 8 with a password": [
         ("HELLO 3 AUTH default secret", HELLO_FIELDS), ("CLIENT SETINFO LIB-NAME redis-py", NEWER),
         "GET k"],
-    "ioredis": [("INFO", fields("redis_version", "loading", "role")), "SELECT 0", "CLIENT SETNAME a",
+    "ioredis": [("INFO", fields("redis_version", "loading", "role")), "SELECT 0",
+                "CLIENT SETNAME a",
                 ("CLIENT SETINFO LIB-NAME ioredis", NEWER),
                 ("CLIENT SETINFO LIB-VER 5.4.1", NEWER), "GET k"],
     "ioredis with a password": ["AUTH secret", ("INFO", fields("redis_version", "loading")),
@@ -168,8 +169,8 @@ def test_handshake_with_a_password(name, locked):
 
 def test_a_handshake_in_one_packet(redis, pair):
     """Lettuce and go-redis send theirs as a pipeline."""
-    words = ["HELLO 3", "CLIENT SETINFO LIB-NAME x", "CLIENT SETNAME app", "SELECT 1", "SUBSCRIBE c",
-             "GET k", "PING"]
+    words = ["HELLO 3", "CLIENT SETINFO LIB-NAME x", "CLIENT SETNAME app", "SELECT 1",
+             "SUBSCRIBE c", "GET k", "PING"]
     kinds = []
     for server in (redis, pair.larder):
         with server.conn() as conn:

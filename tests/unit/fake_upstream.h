@@ -30,7 +30,7 @@ static struct {
     struct buf in;
     struct request_parser parser;
     struct request_args args;
-    struct buf said; /* commands that were not expected yet, "; " between them, words between blanks */
+    struct buf said; /* commands not expected yet, "; " between them, blanks between words */
     bool refuses_tracking;
     const char *command_reply; /* to COMMAND; NULL: an empty array */
 } upstream;

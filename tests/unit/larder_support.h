@@ -13,7 +13,7 @@
 #define START_WALL_MS 1700000000000
 
 static struct larder *larder;
-static bool has_upstream;
+static const char *learned; /* what L2 says to COMMAND; NULL: an empty array */
 
 /* Starts a larder with these lines of configuration besides. */
 static inline void larder_start(bool with_upstream, const char *more)
@@ -23,7 +23,7 @@ static inline void larder_start(bool with_upstream, const char *more)
     char error[CONFIG_ERR_SIZE];
     log_set_level(getenv("TEST_LOG") != NULL ? LOG_DEBUG : LOG_NOTHING);
     upstream_open();
-    has_upstream = with_upstream;
+    upstream.command_reply = learned;
     snprintf(text, sizeof(text), "port 0\nunixsocket %s/l1\n%s%s\n%s", upstream.dir,
              with_upstream ? "upstream-ping-interval 3600000\nupstream unix:" : "",
              with_upstream ? upstream.path : "", more);

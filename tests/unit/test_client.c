@@ -1,5 +1,5 @@
-/* Clients (src/core/client.c, client_input.c): commands in one buffer, endings of all kinds, limits.
- * Those that are held back are in test_client_hold.c. */
+/* Clients (src/core/client.c, client_input.c): commands in one buffer, endings of all kinds,
+ * limits. Those that are held back are in test_client_hold.c. */
 #include "larder_support.h"
 
 static struct peer peer;
@@ -26,7 +26,8 @@ static void tear_down(void)
 
 START_TEST(test_pipeline)
 {
-    peer_say(&peer, "PING 1\r\nGET a\r\nPING 3\r\nSET b x\r\nPING 5\r\nGET a\r\nNONE\r\nPING 8\r\n");
+    peer_say(&peer, "PING 1\r\nGET a\r\nPING 3\r\nSET b x\r\n"
+                    "PING 5\r\nGET a\r\nNONE\r\nPING 8\r\n");
     upstream_expect("GET a; PTTL a; SET b x; NONE");
     peer_expect(&peer, "$1\r\n1\r\n");
     upstream_say("$1\r\n2\r\n");
@@ -94,7 +95,8 @@ END_TEST
 /* Who watches the table learn again keeps what it had found in it. */
 START_TEST(test_last_command_outlives_learning)
 {
-    static const char table[] = "*1\r\n*10\r\n$3\r\nabc\r\n:-2\r\n~0\r\n:0\r\n:0\r\n:0\r\n~0\r\n~0\r\n~0\r\n"
+    static const char table[] = "*1\r\n*10\r\n$3\r\nabc\r\n:-2\r\n~0\r\n:0\r\n:0\r\n:0\r\n"
+                                "~0\r\n~0\r\n~0\r\n"
                                 "*1\r\n*6\r\n$5\r\nabc|x\r\n:2\r\n~0\r\n:0\r\n:0\r\n:0\r\n";
     struct peer other = peer_open();
     upstream.command_reply = table;

@@ -1,5 +1,5 @@
-/* Clients that are held back (src/core/client_hold.c): for each reason to wait there is a way on, in
- * order, and nobody turns the loop meanwhile. */
+/* Clients that are held back (src/core/client_hold.c): for each reason to wait there is a way on,
+ * in order, and nobody turns the loop meanwhile. */
 #include "larder_support.h"
 
 static struct peer peer;
@@ -145,10 +145,14 @@ END_TEST
 
 static void fill_link(size_t max)
 {
-    struct link_options options = {
-        .tracking = true, .timeout_ms = 3600000, .ping_interval_ms = 3600000,
-        .connect_timeout_ms = 1000, .backoff_min_ms = 10, .backoff_max_ms = 10,
-        .max_inflight = max, .max_reply_bytes = 1 << 20};
+    struct link_options options = {.tracking = true,
+                                   .timeout_ms = 3600000,
+                                   .ping_interval_ms = 3600000,
+                                   .connect_timeout_ms = 1000,
+                                   .backoff_min_ms = 10,
+                                   .backoff_max_ms = 10,
+                                   .max_inflight = max,
+                                   .max_reply_bytes = 1 << 20};
     link_configure(larder->link, &options);
 }
 

@@ -246,10 +246,10 @@ END_TEST
 #define SPECS(n, specs)                                                                            \
     "*1\r\n*9\r\n$1\r\nx\r\n:2\r\n~1\r\n+write\r\n:1\r\n:1\r\n:1\r\n~0\r\n~0\r\n*" n "\r\n" specs
 #define INDEX_OF(i)                                                                                \
-    "$12\r\nbegin_search\r\n%2\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n"                        \
+    "$12\r\nbegin_search\r\n%2\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n"                     \
     "%1\r\n$5\r\nindex\r\n:" i "\r\n"
 #define ONE                                                                                        \
-    "$9\r\nfind_keys\r\n%2\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n"                           \
+    "$9\r\nfind_keys\r\n%2\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n"                         \
     "%3\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n"
 #define READS(i) "%3\r\n$5\r\nflags\r\n~1\r\n+RO\r\n" INDEX_OF(i) ONE
 #define WRITES(i) "%3\r\n$5\r\nflags\r\n~1\r\n+RW\r\n" INDEX_OF(i) ONE

@@ -48,12 +48,19 @@ static const struct command own_subs[] = {
 };
 
 static const struct command own_rows[] = {
-    {.name = "get", .fn = own_fn, .alone = own_fn, .arity = 2, .flags = COMMAND_READONLY,
+    {.name = "get",
+     .fn = own_fn,
+     .alone = own_fn,
+     .arity = 2,
+     .flags = COMMAND_READONLY,
      .summary = "Ours"},
     {.name = "eval", .fn = own_fn, .arity = -7, .flags = COMMAND_WRITE},
     {.name = "object", .fn = own_fn, .arity = -2, .subs = own_subs},
     {.name = "cluster", .fn = own_fn, .arity = -2, .flags = COMMAND_LOCAL, .subs = own_subs},
-    {.name = "xread", .fn = own_fn, .arity = -4, .n_specs = 1,
+    {.name = "xread",
+     .fn = own_fn,
+     .arity = -4,
+     .n_specs = 1,
      .specs = {{.begin_index = 7, .find = KEY_FIND_RANGE, .step = 1}}},
     {.name = NULL},
 };

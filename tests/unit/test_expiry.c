@@ -123,16 +123,16 @@ START_TEST(all_expired_go_within_a_pass)
 }
 END_TEST
 
-START_TEST(a_few_expired_go_in_a_minute)
+START_TEST(a_few_expired_go_in_a_pass)
 {
     support_fill(store, 0, 20000, START_MS + 100000000, START_MS);
     support_fill(store, 20000, 20100, START_MS + 1, START_MS);
     int64_t now_ms = run_cycles(START_MS, 100);
-    now_ms = run_cycles(now_ms, 20000);
+    now_ms = run_cycles(now_ms, 300); /* a table of this size is passed in a second */
     size_t left = support_gauges(store).entries;
-    ck_assert_uint_gt(left, 20040); /* a third of the way, with a wide margin */
+    ck_assert_uint_gt(left, 20030); /* a third of the way, with a wide margin */
     ck_assert_uint_lt(left, 20090);
-    run_cycles(now_ms, 42000);
+    run_cycles(now_ms, 1500);
     ck_assert_uint_eq(support_gauges(store).entries, 20000);
 }
 END_TEST
@@ -252,7 +252,7 @@ int main(void)
         set_deadline_moves_it,
         an_expired_entry_is_replaced_by_a_new_one,
         all_expired_go_within_a_pass,
-        a_few_expired_go_in_a_minute,
+        a_few_expired_go_in_a_pass,
         deadlines_given_later_are_swept,
         pace_depends_on_time_not_on_calls,
         slices_end_by_their_budget,

@@ -1,5 +1,5 @@
-/* Writing through (src/tier/tier_write.c): what leaves L1, when, and which fetches are doomed, by the
- * rules that doc/design.md lists. */
+/* Writing through (src/tier/tier_write.c): what leaves L1, when, and which fetches are doomed, by
+ * the rules that doc/design.md lists. */
 #include "tier_support.h"
 
 #include "base/mem.h"
@@ -360,12 +360,8 @@ START_TEST(test_destroyed_with_all_in_flight)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *tcase)
 {
-    Suite *suite = suite_create("tier_write");
-    TCase *tcase = tcase_create("write");
-    tcase_set_timeout(tcase, 30);
-    tcase_add_checked_fixture(tcase, tier_set_up, tier_tear_down);
     tcase_add_test(tcase, test_drops_before_sending);
     tcase_add_test(tcase, test_drops_again_before_the_reply);
     tcase_add_test(tcase, test_dooms_earlier_fetches);
@@ -385,10 +381,9 @@ int main(void)
     tcase_add_test(tcase, test_no_memory_for_keys);
     tcase_add_test(tcase, test_pass);
     tcase_add_test(tcase, test_destroyed_with_all_in_flight);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return tier_run("tier_write", add_tests);
 }

@@ -161,9 +161,9 @@ static inline const char *l1(const char *key)
 static inline void put_in(unsigned db, const char *key, const char *value)
 {
     struct store_item item = {.value = bytes_of_str(value), .kind = ENTRY_STRING};
-    ck_assert_int_eq(store_put(tier_store(tier), db, bytes_of_str(key), hash_of(key), &item,
-                               loop.clock.mono_ms),
-                     STORE_OK);
+    ck_assert_int_eq(
+        store_put(tier_store(tier), db, bytes_of_str(key), hash_of(key), &item, loop.clock.mono_ms),
+        STORE_OK);
 }
 
 /* Fetches a key, and answers it with `value` and no deadline; `select` is said before (the reply to
@@ -231,6 +231,25 @@ static inline void assert_wrote(const struct got *item, const char *reply)
     turns(2);
     ck_assert_uint_eq(item->n, 1);
     ck_assert_str_eq(item->text, reply);
+}
+
+/* Running */
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline int tier_run(const char *name, void (*add_tests)(TCase *tcase))
+{
+    Suite *suite = suite_create(name);
+    TCase *tcase = tcase_create(name);
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, tier_set_up, tier_tear_down);
+    add_tests(tcase);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif
