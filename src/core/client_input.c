@@ -7,7 +7,6 @@
 #include "core/larder.h"
 
 #include "base/log.h"
-#include "tier/reply_dbs.h"
 
 /* Commands parsed ahead: two cache misses each, overlapped; beyond about 32 in flight the processor's line-fill buffers are full
  * anyway. */
@@ -78,8 +77,8 @@ static void prepare(struct client *client, struct parsed *parsed)
     parsed->has_hash = true;
     parsed->hash = store_hash(larder->store, argv[1]);
     parsed->store_db = client->db;
-    if ((flags & COMMAND_REPLIES) && larder->link != NULL)
-        parsed->store_db = reply_dbs_anchors((unsigned)larder->config.databases, client->db);
+    if (flags & COMMAND_REPLIES)
+        parsed->store_db = tier_reply_db(larder->tier, client->db);
     store_prefetch_bucket(larder->store, parsed->store_db, parsed->hash);
 }
 

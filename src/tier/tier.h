@@ -123,6 +123,9 @@ struct tier_reply {
     bool is_absent;     /* the key does not exist */
 };
 
+/* The store's database in which a reply is looked for first, by its key, for prefetching; `db` itself where none are kept. */
+unsigned tier_reply_db(const struct tier *tier, unsigned db);
+
 /* Finds a read's reply in L1; false: it is not there. Counts a hit or a miss. */
 bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tier_reply *reply);
 

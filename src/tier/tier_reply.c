@@ -137,6 +137,11 @@ static bool is_name_of(const struct tier_read *read, struct bytes name)
 
 /* Finding */
 
+unsigned tier_reply_db(const struct tier *tier, unsigned db)
+{
+    return tier->n_dbs > 0 ? reply_dbs_anchors(tier->n_dbs, db) : db;
+}
+
 /* Reads an anchor; `first` gets the first reply with its name before it. */
 static bool read_anchor(const struct entry *entry, struct anchor *anchor, struct bytes *first)
 {

@@ -118,6 +118,48 @@ START_TEST(what_the_store_refuses_is_passed_on)
 }
 END_TEST
 
+/* The first reply is in the anchor, others are beside it; large ones never are in it. */
+START_TEST(the_first_reply_may_be_of_any_length)
+{
+    char long_reply[8200];
+    unsigned head = (unsigned)snprintf(long_reply, sizeof(long_reply), "$8000\r\n");
+    memset(long_reply + head, 'x', 8000);
+    memcpy(long_reply + head + 8000, "\r\n", 3);
+    send_read("hget h long");
+    upstream_say(":-1\r\n");
+    upstream_say(long_reply);
+    TURN_UNTIL(&loop, heard.n > 0);
+    ck_assert_uint_eq(n_entries(), 2);
+    ck_assert_uint_eq(n_replies("h"), 1);
+    ck_assert_int_eq(strncmp(find(0, "hget h long"), long_reply, 500), 0);
+    fetch("hget h short", -1, "$1\r\ns\r\n"); /* into the anchor */
+    ck_assert_uint_eq(n_entries(), 2);
+    fetch("hget h more", -1, "$1\r\nm\r\n"); /* beside it */
+    ck_assert_uint_eq(n_entries(), 3);
+    ck_assert_uint_eq(n_replies("h"), 3);
+    ck_finds(0, "hget h short", "$1\r\ns\r\n");
+    ck_finds(0, "hget h more", "$1\r\nm\r\n");
+    ck_assert_int_eq(strncmp(find(0, "hget h long"), long_reply, 500), 0);
+}
+END_TEST
+
+START_TEST(the_place_of_an_expired_first_reply_is_used_again)
+{
+    fetch("hlen h", 100, ":1\r\n");
+    fetch("hget h f", -1, "$1\r\nv\r\n");
+    clock_advance(&loop.clock, 100);
+    ck_finds_nothing(0, "hlen h");
+    ck_finds(0, "hget h f", "$1\r\nv\r\n");
+    size_t n = n_entries();
+    fetch("hlen h", -1, ":2\r\n");
+    fetch("hkeys h", -1, "*0\r\n");
+    ck_finds(0, "hlen h", ":2\r\n");
+    ck_finds(0, "hget h f", "$1\r\nv\r\n");
+    ck_finds(0, "hkeys h", "*0\r\n");
+    ck_assert_uint_eq(n_entries(), n + 1);
+}
+END_TEST
+
 /* Limits */
 
 START_TEST(a_key_has_so_many_replies_at_most)
@@ -290,6 +332,8 @@ int main(void)
     tcase_add_test(tcase, names_are_unambiguous);
     tcase_add_test(tcase, a_reply_above_the_limit_is_passed_on);
     tcase_add_test(tcase, what_the_store_refuses_is_passed_on);
+    tcase_add_test(tcase, the_first_reply_may_be_of_any_length);
+    tcase_add_test(tcase, the_place_of_an_expired_first_reply_is_used_again);
     tcase_add_test(tcase, a_key_has_so_many_replies_at_most);
     tcase_add_test(tcase, an_expired_reply_is_not_counted_twice);
     tcase_add_test(tcase, without_variants_nothing_is_found);
