@@ -25,7 +25,8 @@ bool bytes_is(struct bytes slice, const char *word)
 
 bool bytes_starts_with(struct bytes slice, struct bytes prefix)
 {
-    return slice.len >= prefix.len && (prefix.len == 0 || memcmp(slice.ptr, prefix.ptr, prefix.len) == 0);
+    return slice.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(slice.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 bool bytes_parse_i64(struct bytes slice, int64_t *value)

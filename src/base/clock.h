@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 struct clock {
-    int64_t mono_us;        /* at the last clock_update */
-    int64_t mono_ms;        /* the same, in whole milliseconds */
-    int64_t wall_offset_ms; /* wall_ms - mono_ms; moves only when the wall clock steps, see clock_update */
-    bool manual;            /* moved by clock_advance only */
+    int64_t mono_us; /* at the last clock_update */
+    int64_t mono_ms; /* the same, in whole milliseconds */
+    int64_t
+        wall_offset_ms; /* wall_ms - mono_ms; moves only when the wall clock steps, see clock_update */
+    bool manual;        /* moved by clock_advance only */
 };
 
 /* A clock on the system's time, read once. */

@@ -60,27 +60,25 @@ static bool match_one(struct cursor *pattern, char c, bool nocase)
 {
     char element = *pattern->p++;
     switch (element) {
-    case '?':
-        return true;
-    case '[':
-        return match_class(pattern, c, nocase);
+    case '?': return true;
+    case '[': return match_class(pattern, c, nocase);
     case '\\':
         if (pattern->p < pattern->end)
             element = *pattern->p++;
         return same(element, c, nocase);
-    default:
-        return same(element, c, nocase);
+    default: return same(element, c, nocase);
     }
 }
 
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
 {
-    if (text.len == 0) /* as Redis: not even `*` matches it; KEYS and SCAN don't ask for a lone `*` */
+    if (text.len ==
+        0) /* as Redis: not even `*` matches it; KEYS and SCAN don't ask for a lone `*` */
         return pattern.len == 0;
     struct cursor at = {pattern.ptr, pattern.ptr + pattern.len};
     const char *t = text.ptr;
     const char *text_end = t + text.len;
-    const char *star = NULL;    /* pattern behind the last `*` */
+    const char *star = NULL;  /* pattern behind the last `*` */
     const char *retry = NULL; /* text from which it is tried next */
     while (t < text_end) {
         if (at.p < at.end && *at.p == '*') {

@@ -56,8 +56,8 @@ uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len)
 {
     const unsigned char *p = data;
     const unsigned char *end = p + (len & ~(size_t)7);
-    uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du, key->k0 ^ 0x6c7967656e657261u,
-                     key->k1 ^ 0x7465646279746573u};
+    uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du,
+                     key->k0 ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u};
     for (; p < end; p += 8) {
         uint64_t word = load_le64(p);
         v[3] ^= word;

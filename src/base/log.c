@@ -100,8 +100,9 @@ void log_write(enum log_level level, const char *format, ...)
     strftime(stamp, sizeof(stamp), "%d %b %Y %H:%M:%S", &local);
 
     char line[LOG_LINE_MAX * 4 + 128];
-    int head = snprintf(line, sizeof(line), "%d:L %s.%03d %c ", (int)getpid(), stamp, (int)(now.tv_usec / 1000),
-                        marks[level <= LOG_WARNING ? level : LOG_WARNING]);
+    int head =
+        snprintf(line, sizeof(line), "%d:L %s.%03d %c ", (int)getpid(), stamp,
+                 (int)(now.tv_usec / 1000), marks[level <= LOG_WARNING ? level : LOG_WARNING]);
     size_t len = (size_t)head + escape(message, line + head, sizeof(line) - (size_t)head - 1);
     line[len++] = '\n';
     /* A log that can't be written has nobody to tell; serving goes on. */

@@ -20,10 +20,10 @@ int log_reopen(void) __attribute__((warn_unused_result));
 /* Writes one line. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define LOG(level, ...)                                                                                                \
-    do {                                                                                                               \
-        if ((level) >= log_get_level())                                                                                \
-            log_write((level), __VA_ARGS__);                                                                           \
+#define LOG(level, ...)                                                                            \
+    do {                                                                                           \
+        if ((level) >= log_get_level())                                                            \
+            log_write((level), __VA_ARGS__);                                                       \
     } while (0)
 
 #endif

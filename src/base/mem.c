@@ -9,8 +9,10 @@
 #include <jemalloc/jemalloc.h>
 #include <stdint.h>
 #define STRING_OF(x) #x
-#define NAME_OF(major, minor, patch) "jemalloc-" STRING_OF(major) "." STRING_OF(minor) "." STRING_OF(patch)
-#define JEMALLOC_NAME NAME_OF(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX)
+#define NAME_OF(major, minor, patch)                                                               \
+    "jemalloc-" STRING_OF(major) "." STRING_OF(minor) "." STRING_OF(patch)
+#define JEMALLOC_NAME                                                                              \
+    NAME_OF(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX)
 #else
 #include <malloc.h>
 #endif

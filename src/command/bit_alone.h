@@ -17,7 +17,7 @@ struct bit_alone_change {
     struct buf value;    /* owned */
     int64_t deadline_ms; /* the key's, which stays */
     size_t old_len;
-    bool was_raw;        /* Redis would call the old value's encoding "raw" */
+    bool was_raw; /* Redis would call the old value's encoding "raw" */
 };
 
 /* Copies the value of argv[1] and pads it so that it has bit `last`. Returns false, with the error

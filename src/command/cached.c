@@ -59,8 +59,9 @@ static const struct entry *find(struct call *call, bool touch)
         cached_reply(call);
         return NULL;
     }
-    const struct entry *entry = touch ? tier_find(tier, call->client->db, call->argv[1], hash)
-                                      : tier_find_untouched(tier, call->client->db, call->argv[1], hash);
+    const struct entry *entry =
+        touch ? tier_find(tier, call->client->db, call->argv[1], hash)
+              : tier_find_untouched(tier, call->client->db, call->argv[1], hash);
     if (touch)
         count_keyspace(call->larder, entry->kind != ENTRY_ABSENT);
     return entry;
@@ -83,7 +84,8 @@ void cached_exists(struct call *call)
         return;
     }
     for (size_t i = 1; i < call->argc; i++) {
-        const struct entry *entry = tier_find(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i));
+        const struct entry *entry =
+            tier_find(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i));
         if (entry == NULL) {
             call_pass(call);
             return;
@@ -121,8 +123,8 @@ void cached_type(struct call *call)
  * it is L2's own and a remaining time is asked for (an absolute one would be off by the way from L2 to here). */
 static void answer_time(struct call *call, int64_t unit_ms, bool absolute)
 {
-    const struct entry *entry =
-        tier_find_untouched(call->larder->tier, call->client->db, call->argv[1], call_hash(call, 1));
+    const struct entry *entry = tier_find_untouched(call->larder->tier, call->client->db,
+                                                    call->argv[1], call_hash(call, 1));
     if (entry != NULL && entry->kind == ENTRY_ABSENT) {
         reply_int(&call->reply, -2);
     } else if (entry != NULL && (entry->flags & ENTRY_PERSIST)) {

@@ -6,7 +6,7 @@
 struct kill_filter {
     bool has_addr, has_laddr;
     struct bytes addr, laddr;
-    uint64_t id;           /* 0: any */
+    uint64_t id; /* 0: any */
     bool has_type;
     enum client_type type;
     bool skip_me;

@@ -96,7 +96,8 @@ static void add_client(struct listing *listing, const struct client *client)
     const struct conn *conn = &client->conn;
     size_t in_waiting = conn_pending_input(conn);
     if (client == listing->call->client)
-        in_waiting += listing->call->raw.len; /* as in Redis, the command that asks is still there */
+        in_waiting +=
+            listing->call->raw.len; /* as in Redis, the command that asks is still there */
     size_t total = sizeof(*client) + conn->in.cap + conn->out.cap + client->slot_bytes +
                    argument_bytes(listing, client);
     bool ok = buf_printf(&listing->text,
@@ -115,11 +116,11 @@ static void add_client(struct listing *listing, const struct client *client)
                           in_waiting, conn->in.cap - conn->in.len, argument_bytes(listing, client),
                           conn->out.cap, conn->out.len, conn_pending_output(conn), client->n_slots,
                           client->slot_bytes, total);
-    ok = ok && buf_printf(&listing->text,
-                          "events=%s cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
-                          events, last_name(listing, client),
-                          (long long)tracking_redirect(client), client->proto, client->lib_name,
-                          client->lib_version);
+    ok = ok &&
+         buf_printf(&listing->text,
+                    "events=%s cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
+                    events, last_name(listing, client), (long long)tracking_redirect(client),
+                    client->proto, client->lib_name, client->lib_version);
     if (!ok)
         listing->failed = true;
 }
@@ -181,7 +182,7 @@ void client_list_all(struct call *call)
     }
     const struct client *client;
     TAILQ_FOREACH(client, &call->larder->clients, link)
-        if (call->argc == 2 || client_commands_type(client) == type)
-            add_client(&listing, client);
+    if (call->argc == 2 || client_commands_type(client) == type)
+        add_client(&listing, client);
     finish(call, &listing);
 }

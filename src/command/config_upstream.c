@@ -20,11 +20,11 @@ struct waiting {
     struct larder *larder;   /* borrowed */
     struct reply_slot *slot; /* NULL: already answered */
     struct timer timer;
-    struct buf own;       /* pairs of larder, bulk strings */
+    struct buf own; /* pairs of larder, bulk strings */
     size_t n_own;
-    struct buf fallback;  /* pairs of which L2's win; used without L2's answer */
+    struct buf fallback; /* pairs of which L2's win; used without L2's answer */
     size_t n_fallback;
-    bool failed;          /* no memory for the pairs */
+    bool failed; /* no memory for the pairs */
 };
 
 static void add_own(void *ctx, struct bytes name, struct bytes value)
@@ -154,8 +154,7 @@ static void on_known(void *ctx, struct bytes raw)
     if (raw.ptr[0] == '-')
         reply_raw(&reply, raw);
     else if (begin_pairs(&walk, raw) == 0)
-        reply_error(&reply,
-                    "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+        reply_error(&reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                     (int)refused->len, refused->name);
     else
         reply_error(&reply,

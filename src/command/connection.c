@@ -207,11 +207,13 @@ const struct command connection_commands[] = {
     {ROW("echo", echo), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Answers the message", .args = "message"},
     {ROW("quit", quit), .arity = -1,
-     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED, .since = "1.0.0",
-     .summary = "Closes the connection after the replies that are due"},
+     .flags =
+         COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED,
+     .since = "1.0.0", .summary = "Closes the connection after the replies that are due"},
     {ROW("reset", reset), .arity = 1,
-     .flags = COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED, .since = "6.2.0",
-     .summary = "Makes the connection as it was when it was new"},
+     .flags =
+         COMMAND_LOCAL | COMMAND_FAST | COMMAND_NO_AUTH | COMMAND_NOSCRIPT | COMMAND_NOT_QUEUED,
+     .since = "6.2.0", .summary = "Makes the connection as it was when it was new"},
     {ROW("select", select_db), .arity = 2, .flags = COMMAND_LOCAL | COMMAND_FAST, .since = "1.0.0",
      .summary = "Changes the database of the connection", .args = "index"},
     {ROW("auth", auth), .arity = -2,

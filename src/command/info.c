@@ -47,10 +47,18 @@ static void on_timer(struct timer *timer, void *ctx)
 static bool is_l2s(struct bytes line)
 {
     static const char *const names[] = {
-        "loading:",          "async_loading:",       "rdb_",
-        "aof_",              "current_fork_perc:",   "current_save_keys_",
-        "number_of_cached_", "number_of_functions:", "number_of_libraries:",
-        "used_memory_vm_",   "used_memory_scripts",  "used_memory_functions:",
+        "loading:",
+        "async_loading:",
+        "rdb_",
+        "aof_",
+        "current_fork_perc:",
+        "current_save_keys_",
+        "number_of_cached_",
+        "number_of_functions:",
+        "number_of_libraries:",
+        "used_memory_vm_",
+        "used_memory_scripts",
+        "used_memory_functions:",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (bytes_starts_with(line, bytes_of_str(names[i])))

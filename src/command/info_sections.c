@@ -109,7 +109,7 @@ static void write_clients(struct info_text *info)
     const struct client *client;
     size_t n_blocked = 0;
     TAILQ_FOREACH(client, &info->larder->clients, link)
-        n_blocked += client->is_paused || blocked_is_waiting(client);
+    n_blocked += client->is_paused || blocked_is_waiting(client);
     struct tracking_figures tracking;
     tracking_read_figures(info->larder->tracking, &tracking);
     ADD(info, "# Clients\r\n");
@@ -212,15 +212,16 @@ static void write_stats(struct info_text *info)
         pubsub_topics(info->larder->pubsub, PUBSUB_SHARD));
     ADD(info, "latest_fork_usec:0\r\ntotal_forks:0\r\n"
               "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n");
-    ADD(info, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:"
-              "0\r\nactive_defrag_key_misses:0\r\n"
-              "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:"
-              "%zu\r\ntracking_total_items:%zu\r\n"
-              "tracking_total_prefixes:%zu\r\nunexpected_error_replies:0\r\ndump_payload_"
-              "sanitizations:0\r\n"
-              "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_"
-              "shrinks:0\r\n"
-              "reply_buffer_expands:0\r\n",
+    ADD(info,
+        "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:"
+        "0\r\nactive_defrag_key_misses:0\r\n"
+        "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:"
+        "%zu\r\ntracking_total_items:%zu\r\n"
+        "tracking_total_prefixes:%zu\r\nunexpected_error_replies:0\r\ndump_payload_"
+        "sanitizations:0\r\n"
+        "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\nreply_buffer_"
+        "shrinks:0\r\n"
+        "reply_buffer_expands:0\r\n",
         tracking.keys, tracking.items, tracking.prefixes);
 }
 

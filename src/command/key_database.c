@@ -11,8 +11,8 @@ void key_database_dbsize(struct call *call)
  * time and frees in slices. */
 static bool check_flush(struct call *call)
 {
-    if (call->argc == 1 || (call->argc == 2 && (bytes_is(call->argv[1], "SYNC") ||
-                                                bytes_is(call->argv[1], "ASYNC"))))
+    if (call->argc == 1 ||
+        (call->argc == 2 && (bytes_is(call->argv[1], "SYNC") || bytes_is(call->argv[1], "ASYNC"))))
         return true;
     call_syntax_error(call);
     return false;

@@ -92,7 +92,7 @@ void key_object_refcount(struct call *call)
     int64_t value;
     if (entry == NULL)
         return;
-    bool is_shared = shares_integers(call) && is_integer(entry, &value) && value >= 0 &&
-                     value < SHARED_INTEGERS;
+    bool is_shared =
+        shares_integers(call) && is_integer(entry, &value) && value >= 0 && value < SHARED_INTEGERS;
     reply_int(&call->reply, is_shared ? SHARED_REFERENCES : 1);
 }

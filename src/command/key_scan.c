@@ -134,8 +134,8 @@ void key_scan_scan(struct call *call)
         return;
     int64_t n_buckets = count > INT64_MAX / BUCKETS_PER_KEY ? INT64_MAX : count * BUCKETS_PER_KEY;
     do {
-        cursor = store_scan(call->larder->store, cursor, 1, larder_now_ms(call->larder), visit,
-                            &walk);
+        cursor =
+            store_scan(call->larder->store, cursor, 1, larder_now_ms(call->larder), visit, &walk);
     } while (cursor != 0 && n_buckets-- > 0 && walk.n_seen < count);
     reply_array(&call->reply, 2);
     reply_bulk_printf(&call->reply, "%" PRIu64, cursor);

@@ -11,8 +11,7 @@
 static void drop_in(struct call *call, size_t i, size_t key)
 {
     int64_t db;
-    if (bytes_parse_range(call->argv[i], 0, UINT16_MAX, &db) &&
-        db < call->larder->config.databases)
+    if (bytes_parse_range(call->argv[i], 0, UINT16_MAX, &db) && db < call->larder->config.databases)
         tier_drop(call->larder->tier, (unsigned)db, call->argv[key]);
 }
 

@@ -127,7 +127,6 @@ const struct command refused_commands[] = {
              "replicationid offset"),
     STATEFUL("replconf", -1, "server", "3.0.0", "Configures replication", NULL),
 
-
     SERVER("shutdown", -1, 0, "1.0.0", "Stops the upstream",
            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     SERVER("debug", -2, COMMAND_WRITES_ALL, "1.0.0", "Internals of the upstream",

@@ -40,7 +40,8 @@ static void discard(struct call *call)
 struct execution {
     struct reply_slot *slot;
     struct transaction *transaction; /* owned */
-    struct buf refusal;              /* L2's error to what it did not queue (NOREPLICAS, OOM); empty: it queued all */
+    struct buf
+        refusal; /* L2's error to what it did not queue (NOREPLICAS, OOM); empty: it queued all */
 };
 
 static void ignore_reply(void *ctx, struct bytes reply)
@@ -53,7 +54,8 @@ static void ignore_reply(void *ctx, struct bytes reply)
 static void on_queued(void *ctx, struct bytes reply)
 {
     struct execution *execution = ctx;
-    if (reply.ptr[0] == '-' && execution->refusal.len == 0 && !buf_append(&execution->refusal, reply.ptr + 1, reply.len - 1))
+    if (reply.ptr[0] == '-' && execution->refusal.len == 0 &&
+        !buf_append(&execution->refusal, reply.ptr + 1, reply.len - 1))
         execution->refusal.len = 0; /* then EXEC's own words must do */
 }
 
@@ -91,7 +93,8 @@ static bool merge(const struct execution *execution, struct bytes raw, struct re
     for (size_t i = 0; i < transaction->n; i++) {
         const struct queued_command *queued = &transaction->items[i];
         if (queued->is_local && client != NULL) {
-            larder_execute_queued(client->larder, client, queued->command, transaction_raw(transaction, i), reply);
+            larder_execute_queued(client->larder, client, queued->command,
+                                  transaction_raw(transaction, i), reply);
             continue;
         }
         if (queued->is_local)
@@ -135,7 +138,8 @@ static void on_exec(void *ctx, struct bytes raw)
 }
 
 /* The batch on the shared link. */
-static void send_shared(struct client *client, struct execution *execution, enum tier_scope scope, const struct bytes *keys)
+static void send_shared(struct client *client, struct execution *execution, enum tier_scope scope,
+                        const struct bytes *keys)
 {
     struct larder *larder = client->larder;
     const struct transaction *transaction = execution->transaction;
@@ -144,7 +148,8 @@ static void send_shared(struct client *client, struct execution *execution, enum
     for (size_t i = 0; i < transaction->n; i++)
         if (!transaction->items[i].is_local)
             tier_pass(larder->tier, db, transaction_raw(transaction, i), on_queued, execution);
-    tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys, on_exec, execution);
+    tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys,
+               on_exec, execution);
     if (transaction->has_select)
         link_forget_db(larder->link);
 }
@@ -167,7 +172,8 @@ static void send_batch(struct call *call, struct transaction *transaction)
     if (transaction->has_local || transaction->has_select || call->client->watch != NULL)
         client_block(execution->slot); /* what these change is changed when EXEC's reply is there */
     /* Behind a SELECT, keys belong to another database than the client's. */
-    bool all = transaction->writes_all || (transaction->has_select && (transaction->n_keys > 0 || transaction->writes_db));
+    bool all = transaction->writes_all ||
+               (transaction->has_select && (transaction->n_keys > 0 || transaction->writes_db));
     enum tier_scope scope = all ? TIER_ALL : transaction->writes_db ? TIER_DATABASE : TIER_KEYS;
     if (call->client->watch != NULL)
         watch_send_batch(call->client, execution, transaction, scope, keys);
@@ -182,8 +188,8 @@ static void run_alone(struct call *call, struct transaction *transaction)
 {
     reply_array(&call->reply, transaction->n);
     for (size_t i = 0; i < transaction->n; i++)
-        larder_execute_queued(call->larder, call->client, transaction->items[i].command, transaction_raw(transaction, i),
-                              &call->reply);
+        larder_execute_queued(call->larder, call->client, transaction->items[i].command,
+                              transaction_raw(transaction, i), &call->reply);
     transaction_destroy(transaction);
 }
 
@@ -213,11 +219,26 @@ static void exec(struct call *call)
 #define ROW COMMAND_LOCAL | COMMAND_NOSCRIPT | COMMAND_FAST | COMMAND_NOT_QUEUED
 
 const struct command transaction_commands[] = {
-    {.name = "multi", .fn = multi, .arity = 1, .flags = ROW, .group = "transactions", .since = "1.2.0",
+    {.name = "multi",
+     .fn = multi,
+     .arity = 1,
+     .flags = ROW,
+     .group = "transactions",
+     .since = "1.2.0",
      .summary = "Begins a transaction: commands are queued until EXEC"},
-    {.name = "exec", .fn = exec, .arity = 1, .flags = ROW, .group = "transactions", .since = "1.2.0",
+    {.name = "exec",
+     .fn = exec,
+     .arity = 1,
+     .flags = ROW,
+     .group = "transactions",
+     .since = "1.2.0",
      .summary = "Runs what was queued since MULTI, as one"},
-    {.name = "discard", .fn = discard, .arity = 1, .flags = ROW, .group = "transactions", .since = "2.0.0",
+    {.name = "discard",
+     .fn = discard,
+     .arity = 1,
+     .flags = ROW,
+     .group = "transactions",
+     .since = "2.0.0",
      .summary = "Drops what was queued since MULTI"},
     {.name = NULL},
 };

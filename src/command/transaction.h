@@ -13,8 +13,9 @@ void transaction_finish(struct execution *execution, struct bytes raw);
 
 /* Sends a transaction on the link on which its client watches keys, and gives the link back when the reply is there. The client no
  * longer watches. */
-void watch_send_batch(struct client *client, struct execution *execution, const struct transaction *transaction,
-                      enum tier_scope scope, const struct bytes *keys);
+void watch_send_batch(struct client *client, struct execution *execution,
+                      const struct transaction *transaction, enum tier_scope scope,
+                      const struct bytes *keys);
 
 /* Ends a client's watching, if it does. */
 void watch_forget(struct client *client);

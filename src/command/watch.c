@@ -29,7 +29,9 @@ static void watch(struct call *call)
     }
     if (client->watch != NULL && pinned_is_lost(client->watch)) {
         /* The keys watched before are forgotten: the transaction they are for can't be let through. */
-        reply_error(&call->reply, "UPSTREAM the link that watched this client's keys was lost; UNWATCH and begin again");
+        reply_error(
+            &call->reply,
+            "UPSTREAM the link that watched this client's keys was lost; UNWATCH and begin again");
         return;
     }
     if (client->watch == NULL)
@@ -55,7 +57,8 @@ void watch_forget(struct client *client)
     if (pinned_is_lost(pinned))
         pinned_release(pinned, false);
     else
-        pinned_send(pinned, client->db, BYTES("*1\r\n$7\r\nUNWATCH\r\n"), false, on_forgotten, pinned);
+        pinned_send(pinned, client->db, BYTES("*1\r\n$7\r\nUNWATCH\r\n"), false, on_forgotten,
+                    pinned);
 }
 
 static void unwatch(struct call *call)
@@ -91,8 +94,9 @@ static void on_exec(void *ctx, enum link_outcome outcome, struct bytes reply)
     transaction_finish(exec.execution, reply);
 }
 
-void watch_send_batch(struct client *client, struct execution *execution, const struct transaction *transaction,
-                      enum tier_scope scope, const struct bytes *keys)
+void watch_send_batch(struct client *client, struct execution *execution,
+                      const struct transaction *transaction, enum tier_scope scope,
+                      const struct bytes *keys)
 {
     unsigned db = client->db;
     struct watched_exec *exec = mem_alloc(sizeof(*exec));
@@ -111,10 +115,23 @@ void watch_send_batch(struct client *client, struct execution *execution, const 
 #define ROW COMMAND_LOCAL | COMMAND_NOSCRIPT | COMMAND_FAST
 
 const struct command watch_commands[] = {
-    {.name = "watch", .fn = watch, .arity = -2, .flags = COMMAND_NOSCRIPT | COMMAND_FAST | COMMAND_NOT_QUEUED | COMMAND_WAITS,
-     .first = 1, .last = -1, .step = 1, .group = "transactions", .since = "2.2.0",
-     .summary = "Makes the next transaction depend on keys not being changed", .args = "key [key ...]"},
-    {.name = "unwatch", .fn = unwatch, .arity = 1, .flags = ROW, .group = "transactions", .since = "2.2.0",
+    {.name = "watch",
+     .fn = watch,
+     .arity = -2,
+     .flags = COMMAND_NOSCRIPT | COMMAND_FAST | COMMAND_NOT_QUEUED | COMMAND_WAITS,
+     .first = 1,
+     .last = -1,
+     .step = 1,
+     .group = "transactions",
+     .since = "2.2.0",
+     .summary = "Makes the next transaction depend on keys not being changed",
+     .args = "key [key ...]"},
+    {.name = "unwatch",
+     .fn = unwatch,
+     .arity = 1,
+     .flags = ROW,
+     .group = "transactions",
+     .since = "2.2.0",
      .summary = "Forgets watched keys"},
     {.name = NULL},
 };

@@ -38,7 +38,8 @@ struct pinned *blocked_acquire(struct call *call)
 {
     struct pinned *pinned = pinned_acquire(call->larder->pinned);
     if (pinned == NULL)
-        reply_error(&call->reply, "ERR no more links to the upstream for clients that block or watch (upstream-pinned-max)");
+        reply_error(&call->reply, "ERR no more links to the upstream for clients that block or "
+                                  "watch (upstream-pinned-max)");
     return pinned;
 }
 
@@ -50,8 +51,8 @@ static struct tier_guard *guard_of(struct call *call)
         return NULL;
     bool ok = command_keys_collect(call->command, call->argv, call->argc, true, &keys);
     enum tier_scope scope = ok && keys.complete ? TIER_KEYS : TIER_DATABASE;
-    struct tier_guard *guard =
-        tier_guard_begin(call->larder->tier, call->client->db, scope, ok ? keys.items : NULL, ok ? keys.n : 0);
+    struct tier_guard *guard = tier_guard_begin(call->larder->tier, call->client->db, scope,
+                                                ok ? keys.items : NULL, ok ? keys.n : 0);
     if (ok)
         command_keys_deinit(&keys);
     return guard;
@@ -90,11 +91,13 @@ void call_unblock(struct call *call, struct client *client, bool with_error)
         reply_int(&call->reply, 0);
         return;
     }
-    struct bytes argv[] = {BYTES("CLIENT"), BYTES("UNBLOCK"), bytes_of(id, bytes_format_i64(l2_id, id)),
+    struct bytes argv[] = {BYTES("CLIENT"), BYTES("UNBLOCK"),
+                           bytes_of(id, bytes_format_i64(l2_id, id)),
                            with_error ? BYTES("ERROR") : BYTES("TIMEOUT")};
     buf_init(&raw);
     if (request_encode(argv, 4, &raw))
-        tier_pass(call->larder->tier, call->client->db, buf_bytes(&raw), on_unblocked, call_defer(call));
+        tier_pass(call->larder->tier, call->client->db, buf_bytes(&raw), on_unblocked,
+                  call_defer(call));
     else
         reply_error(&call->reply, "ERR larder has no memory for this command");
     buf_deinit(&raw);

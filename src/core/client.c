@@ -11,23 +11,26 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const char denied[] =
-    "-DENIED larder is running in protected mode: it has no password and listens on an address that others can reach, so it "
-    "serves clients of this host only. Set a password (requirepass), bind it to the loopback address, or, if the network is "
-    "trusted, switch protected-mode off.\r\n";
+static const char denied[] = "-DENIED larder is running in protected mode: it has no password and "
+                             "listens on an address that others can reach, so it "
+                             "serves clients of this host only. Set a password (requirepass), bind "
+                             "it to the loopback address, or, if the network is "
+                             "trusted, switch protected-mode off.\r\n";
 
 /* Answers a connection that is not to be served, and closes it. */
 static void turn_away(struct larder *larder, int fd, const char *text, size_t len)
 {
     larder->stats.connections_refused++;
-    ssize_t written = write(fd, text, len); /* into an empty socket buffer; who doesn't listen misses it */
+    ssize_t written =
+        write(fd, text, len); /* into an empty socket buffer; who doesn't listen misses it */
     (void)written;
     close(fd);
 }
 
 static bool is_denied(const struct larder *larder, int fd)
 {
-    return larder->config.protected_mode && larder->config.requirepass[0] == '\0' && !net_peer_is_local(fd);
+    return larder->config.protected_mode && larder->config.requirepass[0] == '\0' &&
+           !net_peer_is_local(fd);
 }
 
 void client_accept(struct larder *larder, int fd, bool is_unix)
@@ -121,8 +124,8 @@ static void on_close(struct conn *conn, const char *why)
 {
     struct client *client = (struct client *)conn;
     struct larder *larder = client->larder;
-    LOG(LOG_VERBOSE, "Closed %s (id %llu, %llu commands): %s", client->peer, (unsigned long long)client->id,
-        (unsigned long long)client->n_commands, why);
+    LOG(LOG_VERBOSE, "Closed %s (id %llu, %llu commands): %s", client->peer,
+        (unsigned long long)client->id, (unsigned long long)client->n_commands, why);
     orphan_slots(client);
     blocked_leave(client);
     client_leave_pubsub(client);
@@ -179,8 +182,8 @@ struct client *client_find(struct larder *larder, uint64_t id)
 {
     struct client *client;
     TAILQ_FOREACH(client, &larder->clients, link)
-        if (client->id == id)
-            return client;
+    if (client->id == id)
+        return client;
     return NULL;
 }
 

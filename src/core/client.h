@@ -39,10 +39,11 @@ struct reply_slot {
     enum translate_rule rule;
     const struct command *command; /* whose failure an error of L2 counts as; NULL: nobody's */
     bool done;
-    bool is_script;        /* counted in client->n_scripts */
-    bool is_blocking;      /* counted in client->n_blocking */
-    bool muted;            /* CLIENT REPLY OFF or SKIP */
-    struct tracked *tracked; /* owned; keys that its command reads, for CLIENT TRACKING; NULL: none */
+    bool is_script;   /* counted in client->n_scripts */
+    bool is_blocking; /* counted in client->n_blocking */
+    bool muted;       /* CLIENT REPLY OFF or SKIP */
+    struct tracked
+        *tracked; /* owned; keys that its command reads, for CLIENT TRACKING; NULL: none */
 };
 
 TAILQ_HEAD(reply_slots, reply_slot);
@@ -59,46 +60,49 @@ struct client {
     int proto;
     struct request_parser parser;
     struct reply_slots slots;
-    size_t n_slots;                  /* waiting ones and those behind them */
-    size_t n_blocking;               /* commands in flight that the next one must wait for */
-    size_t n_scripts;                /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
-    size_t reply_start;              /* length of the buffer at client_begin_reply */
-    size_t slot_bytes;               /* of finished replies that wait for those before them */
-    struct blocked *blocked;         /* borrowed; the command that it waits in, on a link of its own */
-    struct pinned *watch;            /* owned; the link on which it watches keys */
+    size_t n_slots;    /* waiting ones and those behind them */
+    size_t n_blocking; /* commands in flight that the next one must wait for */
+    size_t
+        n_scripts; /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
+    size_t reply_start;      /* length of the buffer at client_begin_reply */
+    size_t slot_bytes;       /* of finished replies that wait for those before them */
+    struct blocked *blocked; /* borrowed; the command that it waits in, on a link of its own */
+    struct pinned *watch;    /* owned; the link on which it watches keys */
     struct pubsub_subscriber *pubsub; /* owned until pubsub_leave; NULL: it never subscribed */
-    struct tracker *tracker;         /* a reference; of CLIENT TRACKING, NULL: it never tracked */
+    struct tracker *tracker;          /* a reference; of CLIENT TRACKING, NULL: it never tracked */
     TAILQ_ENTRY(client) monitor_link; /* larder->monitors, while is_monitor */
-    struct transaction *multi;       /* owned; commands queued since MULTI, NULL: none open */
+    struct transaction *multi;        /* owned; commands queued since MULTI, NULL: none open */
     const struct command *last_command;
     const struct command *cached_command; /* the row of cached_name; NULL after the table changed */
     size_t cached_name_len;
-    char cached_name[24];            /* the last name looked up, as it was spelt */
-    char *name; /* owned, "" when none; of CLIENT SETNAME */
+    char cached_name[24]; /* the last name looked up, as it was spelt */
+    char *name;           /* owned, "" when none; of CLIENT SETNAME */
     char *lib_name;
     char *lib_version;
     char peer[NET_NAME_MAX];
     char local[NET_NAME_MAX];
     int64_t created_ms;
-    int64_t active_ms;               /* last command, reply that it had waited for, or reading of large output */
-    size_t output_seen;              /* output pending at the last client_cron */
+    int64_t active_ms;  /* last command, reply that it had waited for, or reading of large output */
+    size_t output_seen; /* output pending at the last client_cron */
     int64_t over_soft_limit_since_ms; /* output above the soft limit; 0: it is not */
     uint64_t n_commands;
     uint64_t bytes_in;
     bool authenticated;
-    bool reply_off;   /* CLIENT REPLY OFF */
-    bool reply_skip;  /* this command's reply is dropped */
-    bool reply_skip_next; /* CLIENT REPLY SKIP: set by it; moves to reply_skip (which it overwrites) after each command */
+    bool reply_off;  /* CLIENT REPLY OFF */
+    bool reply_skip; /* this command's reply is dropped */
+    bool
+        reply_skip_next; /* CLIENT REPLY SKIP: set by it; moves to reply_skip (which it overwrites) after each command */
     bool no_evict;
     bool no_touch;
     bool is_unix;
-    bool is_monitor;   /* MONITOR: is shown what larder executes */
-    bool held_back;    /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
-    bool is_paused;    /* held back by CLIENT PAUSE */
-    bool is_resumable; /* on larder->resumable */
+    bool is_monitor; /* MONITOR: is shown what larder executes */
+    bool
+        held_back; /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
+    bool is_paused;      /* held back by CLIENT PAUSE */
+    bool is_resumable;   /* on larder->resumable */
     bool waits_for_link; /* on larder->link_waiters */
-    bool is_next;      /* of the link_waiters: its turn has come */
-    bool ending;       /* nothing more is executed; closes when its slots and output are gone */
+    bool is_next;        /* of the link_waiters: its turn has come */
+    bool ending;         /* nothing more is executed; closes when its slots and output are gone */
 };
 
 /* Takes over an accepted socket and adds the client to larder. Answers and closes when there are too many (maxclients) or

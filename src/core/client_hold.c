@@ -21,7 +21,8 @@ static bool has_much_output(const struct client *client)
 
 bool client_must_wait(const struct client *client)
 {
-    return client->n_blocking > 0 || client->n_slots >= (size_t)client->larder->config.client_max_inflight ||
+    return client->n_blocking > 0 ||
+           client->n_slots >= (size_t)client->larder->config.client_max_inflight ||
            has_much_output(client);
 }
 
@@ -50,7 +51,8 @@ static bool may_write(const struct call *call)
 static bool is_paused(const struct call *call)
 {
     const struct larder *larder = call->larder;
-    if (__builtin_expect(larder->paused_until_ms == 0, 1) || larder->paused_until_ms <= larder_now_ms(larder))
+    if (__builtin_expect(larder->paused_until_ms == 0, 1) ||
+        larder->paused_until_ms <= larder_now_ms(larder))
         return false;
     return !larder->paused_writes_only || may_write(call);
 }
@@ -76,7 +78,8 @@ static bool is_hit(const struct call *call)
 {
     size_t end = call->command->last < 0 ? call->argc : 2;
     for (size_t i = 1; i < end && i < call->argc; i++)
-        if (tier_peek(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i)) == NULL)
+        if (tier_peek(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i)) ==
+            NULL)
             return false;
     return true;
 }
@@ -134,8 +137,8 @@ void client_resume_all(struct larder *larder)
 {
     struct client *client;
     TAILQ_FOREACH(client, &larder->clients, link)
-        if (client->held_back)
-            client_resume_later(client);
+    if (client->held_back)
+        client_resume_later(client);
 }
 
 void client_leave_lists(struct client *client)
@@ -167,7 +170,7 @@ void client_resume_hook(struct loop *loop, void *ctx)
     struct client *client;
     size_t n = 0;
     TAILQ_FOREACH(client, &larder->resumable, resume_link)
-        n++;
+    n++;
     /* Those who must wait again go to the end and are not met twice; one client may close another. */
     for (; n > 0 && (client = TAILQ_FIRST(&larder->resumable)) != NULL; n--) {
         TAILQ_REMOVE(&larder->resumable, client, resume_link);

@@ -51,7 +51,8 @@ static void protocol_error(struct client *client, const char *error)
 static const struct command *look_up(struct client *client, struct bytes name)
 {
     const struct command *last = client->cached_command;
-    if (last != NULL && name.len == client->cached_name_len && memcmp(name.ptr, client->cached_name, name.len) == 0)
+    if (last != NULL && name.len == client->cached_name_len &&
+        memcmp(name.ptr, client->cached_name, name.len) == 0)
         return last;
     const struct command *command = command_table_find(client->larder->commands, name);
     if (command != NULL && name.len <= sizeof(client->cached_name)) {
@@ -92,7 +93,8 @@ struct batch {
 static void parse_batch(struct client *client, const char *data, size_t len, struct batch *batch)
 {
     struct larder *larder = client->larder;
-    struct request_limits limits = {(size_t)larder->config.proto_max_bulk_len_bytes, !client->authenticated};
+    struct request_limits limits = {(size_t)larder->config.proto_max_bulk_len_bytes,
+                                    !client->authenticated};
     size_t max = client->authenticated ? BATCH_MAX : 1;
     size_t at = 0;
     larder->batch_args.n = 0;
@@ -101,8 +103,8 @@ static void parse_batch(struct client *client, const char *data, size_t len, str
     while (batch->n < max) {
         struct parsed *parsed = &batch->items[batch->n];
         size_t consumed = 0;
-        batch->end = request_parse(&client->parser, &limits, data + at, len - at, &larder->batch_args, &parsed->request,
-                                   &consumed);
+        batch->end = request_parse(&client->parser, &limits, data + at, len - at,
+                                   &larder->batch_args, &parsed->request, &consumed);
         if (batch->end != REQUEST_OK)
             return;
         at += consumed;
@@ -125,7 +127,8 @@ static size_t execute_batch(struct client *client, struct batch *batch, bool *st
     larder->stamp_ns = clock_read_ns();
     for (size_t i = 0; i < batch->n; i++) {
         struct parsed *parsed = &batch->items[i];
-        bool waits = client_must_wait(client) || (parsed->request.argc > 0 && !larder_execute(larder, client, parsed));
+        bool waits = client_must_wait(client) ||
+                     (parsed->request.argc > 0 && !larder_execute(larder, client, parsed));
         if (waits && !client->conn.closed) {
             request_parser_rewind(&client->parser);
             client_hold_back(client);

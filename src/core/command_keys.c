@@ -28,13 +28,15 @@ static bool add_key(struct command_keys *keys, struct bytes key)
 }
 
 /* Adds argv[first], argv[first+step] ... argv[last]; a negative `last` counts from the end. */
-static bool add_range(struct command_keys *keys, const struct bytes *argv, int64_t argc, int64_t first, int64_t last,
-                      int64_t step)
+static bool add_range(struct command_keys *keys, const struct bytes *argv, int64_t argc,
+                      int64_t first, int64_t last, int64_t step)
 {
     if (last < 0)
         last += argc;
     if (first < 1 || step < 1 || first >= argc || last >= argc) {
-        keys->complete = keys->complete && first >= argc; /* L2 will refuse what is malformed; until then, suspect it */
+        keys->complete =
+            keys->complete &&
+            first >= argc; /* L2 will refuse what is malformed; until then, suspect it */
         last = last >= argc ? argc - 1 : last;
     }
     if (first < 1 || step < 1)
@@ -65,19 +67,21 @@ static int64_t find_begin(const struct key_spec *spec, const struct bytes *argv,
 static bool has_store_keyword(const struct command *command)
 {
     struct bytes name = bytes_of_str(command->name);
-    return bytes_is(name, "sort") || bytes_is(name, "georadius") || bytes_is(name, "georadiusbymember");
+    return bytes_is(name, "sort") || bytes_is(name, "georadius") ||
+           bytes_is(name, "georadiusbymember");
 }
 
 static bool collect_stores(const struct bytes *argv, int64_t argc, struct command_keys *keys)
 {
     for (int64_t i = 2; i + 1 < argc; i++)
-        if ((bytes_is(argv[i], "STORE") || bytes_is(argv[i], "STOREDIST")) && !add_key(keys, argv[i + 1]))
+        if ((bytes_is(argv[i], "STORE") || bytes_is(argv[i], "STOREDIST")) &&
+            !add_key(keys, argv[i + 1]))
             return false;
     return true;
 }
 
-static bool collect_spec(const struct command *command, const struct key_spec *spec, const struct bytes *argv, int64_t argc,
-                         struct command_keys *keys)
+static bool collect_spec(const struct command *command, const struct key_spec *spec,
+                         const struct bytes *argv, int64_t argc, struct command_keys *keys)
 {
     if (spec->writes && has_store_keyword(command))
         return collect_stores(argv, argc, keys);
@@ -88,7 +92,9 @@ static bool collect_spec(const struct command *command, const struct key_spec *s
         return true;
     if (spec->find == KEY_FIND_RANGE) {
         int64_t last = spec->last >= 0 ? begin + spec->last : spec->last;
-        if (spec->last == -1 && spec->limit > 1) /* only the first part of what follows, as XREAD's keys before their ids */
+        if (spec->last == -1 &&
+            spec->limit >
+                1) /* only the first part of what follows, as XREAD's keys before their ids */
             last = begin + (argc - begin) / spec->limit - 1;
         return add_range(keys, argv, argc, begin, last, spec->step);
     }
@@ -99,11 +105,12 @@ static bool collect_spec(const struct command *command, const struct key_spec *s
         return true;
     }
     int64_t first = begin + spec->first_key;
-    return n == 0 || add_range(keys, argv, argc, first, first + (n - 1) * spec->keystep, spec->keystep);
+    return n == 0 ||
+           add_range(keys, argv, argc, first, first + (n - 1) * spec->keystep, spec->keystep);
 }
 
-bool command_keys_collect(const struct command *command, const struct bytes *argv, size_t argc, bool only_written,
-                          struct command_keys *keys)
+bool command_keys_collect(const struct command *command, const struct bytes *argv, size_t argc,
+                          bool only_written, struct command_keys *keys)
 {
     keys->items = keys->small;
     keys->n = 0;

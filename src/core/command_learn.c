@@ -28,7 +28,8 @@ static bool next_int(struct walk *walk, int *value)
 {
     struct walk_item item;
     int64_t wide;
-    if (!next(walk, &item) || item.type != WALK_INTEGER || !bytes_parse_range(item.text, INT_MIN, INT_MAX, &wide))
+    if (!next(walk, &item) || item.type != WALK_INTEGER ||
+        !bytes_parse_range(item.text, INT_MIN, INT_MAX, &wide))
         return false;
     *value = (int)wide;
     return true;
@@ -40,10 +41,11 @@ static unsigned flag_of(struct bytes name)
         const char *name;
         unsigned flag;
     } flags[] = {
-        {"write", COMMAND_WRITE},       {"readonly", COMMAND_READONLY}, {"denyoom", COMMAND_DENYOOM},
-        {"admin", COMMAND_ADMIN},       {"pubsub", COMMAND_PUBSUB},     {"noscript", COMMAND_NOSCRIPT},
-        {"blocking", COMMAND_BLOCKING}, {"fast", COMMAND_FAST},         {"movablekeys", COMMAND_MOVABLE},
-        {"no_auth", COMMAND_NO_AUTH},
+        {"write", COMMAND_WRITE},         {"readonly", COMMAND_READONLY},
+        {"denyoom", COMMAND_DENYOOM},     {"admin", COMMAND_ADMIN},
+        {"pubsub", COMMAND_PUBSUB},       {"noscript", COMMAND_NOSCRIPT},
+        {"blocking", COMMAND_BLOCKING},   {"fast", COMMAND_FAST},
+        {"movablekeys", COMMAND_MOVABLE}, {"no_auth", COMMAND_NO_AUTH},
     };
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         if (bytes_is(name, flags[i].name))
@@ -142,7 +144,8 @@ static bool read_spec_flags(struct walk *walk, struct key_spec *spec)
     for (size_t n = item.n_items; n > 0; n--) {
         if (!next(walk, &item) || item.n_items > 0)
             return false;
-        spec->writes |= bytes_is(item.text, "RW") || bytes_is(item.text, "OW") || bytes_is(item.text, "RM");
+        spec->writes |=
+            bytes_is(item.text, "RW") || bytes_is(item.text, "OW") || bytes_is(item.text, "RM");
         spec->incomplete |= bytes_is(item.text, "incomplete");
     }
     return true;
@@ -211,13 +214,15 @@ struct learned {
     struct command *subs;
 };
 
-static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out, bool is_sub);
+static bool read_entry(struct learner *learner, struct walk *walk, struct learned *out,
+                       bool is_sub);
 
 /* Completes the flags, and chooses who serves the command. Scripts are not flagged as writes, but their keys are; PFCOUNT writes a
  * key that it only seems to read. */
 static command_fn *choose(const struct learner *learner, struct command *row, unsigned flags)
 {
-    bool is_script = (flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY);
+    bool is_script =
+        (flags & COMMAND_NOSCRIPT) && (flags & COMMAND_MOVABLE) && !(flags & COMMAND_READONLY);
     row->flags = flags | COMMAND_LEARNED;
     /* Redis 6 has no specifications: it does not say that scripts write, nor what. */
     if (!command_may_write(row) && !(is_script && row->n_specs == 0))
@@ -257,7 +262,8 @@ static bool read_subs(struct learner *learner, struct walk *walk, struct learned
 }
 
 /* Reads the tail of an entry: what Redis 7 has behind the six elements of old. */
-static bool read_tail(struct learner *learner, struct walk *walk, size_t n, struct learned *out, bool is_sub)
+static bool read_tail(struct learner *learner, struct walk *walk, size_t n, struct learned *out,
+                      bool is_sub)
 {
     if (n >= 1 && walk_skip(walk, 1, DEPTH_MAX) != WALK_OK) /* ACL categories */
         return false;
@@ -283,9 +289,9 @@ static bool read_entry(struct learner *learner, struct walk *walk, struct learne
     if (!next(walk, &item) || item.n_items > 0)
         return false;
     out->name = item.text;
-    return next_int(walk, &out->row.arity) && next_flags(walk, &out->flags) && next_int(walk, &out->row.first) &&
-           next_int(walk, &out->row.last) && next_int(walk, &out->row.step) &&
-           read_tail(learner, walk, n_items - 6, out, is_sub);
+    return next_int(walk, &out->row.arity) && next_flags(walk, &out->flags) &&
+           next_int(walk, &out->row.first) && next_int(walk, &out->row.last) &&
+           next_int(walk, &out->row.step) && read_tail(learner, walk, n_items - 6, out, is_sub);
 }
 
 /* Taking over */
@@ -390,20 +396,24 @@ static void take_entry(struct learner *learner, struct learned *in)
 /* Gives the rows of command_table_serve their functions. */
 static void set_served(struct command_table *table)
 {
-    for (const struct command_served *served = table->served; served != NULL && served->name != NULL; served++) {
+    for (const struct command_served *served = table->served;
+         served != NULL && served->name != NULL; served++) {
         struct bytes name = bytes_of_str(served->name);
         if (command_table_find(table, name) == NULL)
             continue;
         struct command *row = command_table_insert(table, name);
-        bool is_read = (row->flags & COMMAND_LEARNED) && (row->flags & COMMAND_READONLY) && row->first == 1;
-        if (!is_read || (served->unless != NULL && command_table_find(table, bytes_of_str(served->unless)) != NULL))
+        bool is_read =
+            (row->flags & COMMAND_LEARNED) && (row->flags & COMMAND_READONLY) && row->first == 1;
+        if (!is_read || (served->unless != NULL &&
+                         command_table_find(table, bytes_of_str(served->unless)) != NULL))
             continue;
         row->fn = served->fn;
         row->flags |= COMMAND_CACHED | COMMAND_REPLIES;
     }
 }
 
-size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn)
+size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn,
+                           command_fn *write_fn)
 {
     struct learner learner = {table, read_fn, write_fn, 0};
     struct walk walk = walk_over(reply.ptr, reply.len);

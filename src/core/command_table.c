@@ -72,7 +72,8 @@ static struct command **slot_of(const struct command_table *table, struct bytes 
     for (size_t i = 0; i < name.len; i++)
         folded[i] = bytes_lower(name.ptr[i]);
     size_t at = hash_bytes(&table->key, folded, name.len) & (table->n_slots - 1);
-    while (table->slots[at] != NULL && !bytes_equal(bytes_of_str(table->slots[at]->name), bytes_of(folded, name.len)))
+    while (table->slots[at] != NULL &&
+           !bytes_equal(bytes_of_str(table->slots[at]->name), bytes_of(folded, name.len)))
         at = (at + 1) & (table->n_slots - 1);
     return &table->slots[at];
 }
@@ -145,7 +146,8 @@ const struct command *command_rows_find(const struct command *subs, struct bytes
     return NULL;
 }
 
-const struct command *command_resolve(const struct command *command, const struct bytes *argv, size_t argc)
+const struct command *command_resolve(const struct command *command, const struct bytes *argv,
+                                      size_t argc)
 {
     if (argc < 2 || (command->subs == NULL && command->learned_subs == NULL))
         return command;

@@ -20,12 +20,12 @@ struct call {
     const struct command *command; /* the subcommand's row where there is one */
     const struct bytes *argv;      /* argv[0] is the name */
     size_t argc;
-    struct bytes raw;              /* the command as a well-formed RESP array */
-    uint64_t hash;                 /* store_hash of argv[1] when has_hash */
+    struct bytes raw; /* the command as a well-formed RESP array */
+    uint64_t hash;    /* store_hash of argv[1] when has_hash */
     bool has_hash;
-    bool deferred;                 /* call_defer was called: the handler writes no reply now */
-    bool is_queued;                /* was queued since MULTI and runs at EXEC: must not be deferred */
-    struct reply reply;            /* for handlers that answer at once */
+    bool deferred;      /* call_defer was called: the handler writes no reply now */
+    bool is_queued;     /* was queued since MULTI and runs at EXEC: must not be deferred */
+    struct reply reply; /* for handlers that answer at once */
 };
 
 /* Serves a command: writes exactly one reply to call->reply, or calls call_defer and ends that slot later. */
@@ -39,7 +39,8 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 4,  /* allowed before AUTH */
     COMMAND_LOCAL = 1 << 5,    /* answered here, never reaches L2 */
     COMMAND_STATEFUL = 1 << 6, /* carries connection state: refused until larder supports it */
-    COMMAND_MOVABLE = 1 << 7,  /* keys are where `specs` or COMMAND GETKEYS say, not in first..last */
+    COMMAND_MOVABLE =
+        1 << 7, /* keys are where `specs` or COMMAND GETKEYS say, not in first..last */
     COMMAND_LEARNED = 1 << 8,  /* from L2's COMMAND */
     COMMAND_PREFETCH = 1 << 9, /* reads argv[1] from L1: worth hashing and prefetching ahead */
     COMMAND_DENYOOM = 1 << 10,
@@ -59,13 +60,13 @@ enum command_flag {
 /* Where keys are, as Redis 7.0's key specifications. */
 struct key_spec {
     enum { KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN } begin;
-    int begin_index;      /* of the first argument considered; for a keyword: where its search starts (negative: from the end) */
+    int begin_index; /* of the first argument considered; for a keyword: where its search starts (negative: from the end) */
     char keyword[16];
     enum { KEY_FIND_RANGE, KEY_FIND_KEYNUM, KEY_FIND_UNKNOWN } find;
-    int last, step, limit;               /* range */
+    int last, step, limit;                /* range */
     int keynum_index, first_key, keystep; /* keynum */
-    bool writes;          /* RW, OW or RM */
-    bool incomplete;      /* there may be more keys than these */
+    bool writes;                          /* RW, OW or RM */
+    bool incomplete;                      /* there may be more keys than these */
 };
 
 #define COMMAND_SPECS_MAX 4
@@ -85,16 +86,17 @@ struct command_stats {
 };
 
 struct command {
-    const char *name; /* lower case; of a subcommand without the container's */
-    command_fn *fn;    /* serves it in front of an upstream; with COMMAND_LOCAL also without */
-    command_fn *alone; /* serves it without an upstream (L1 alone); NULL: unknown there */
-    int arity;        /* as Redis: counts the name; negative: at least */
-    unsigned flags;   /* enum command_flag */
+    const char *name;      /* lower case; of a subcommand without the container's */
+    command_fn *fn;        /* serves it in front of an upstream; with COMMAND_LOCAL also without */
+    command_fn *alone;     /* serves it without an upstream (L1 alone); NULL: unknown there */
+    int arity;             /* as Redis: counts the name; negative: at least */
+    unsigned flags;        /* enum command_flag */
     int first, last, step; /* keys; 0: none */
-    const char *group;     /* as in COMMAND DOCS; "generic" "string" "connection" "server" "larder" ... */
+    const char
+        *group; /* as in COMMAND DOCS; "generic" "string" "connection" "server" "larder" ... */
     const char *since;
     const char *summary;
-    const char *args;      /* usage behind the name ("key value [NX | XX]"), for HELP and COMMAND DOCS */
+    const char *args; /* usage behind the name ("key value [NX | XX]"), for HELP and COMMAND DOCS */
     const struct command *subs; /* of a container: array, ended by a row without name */
     /* The table's own: */
     struct key_spec specs[COMMAND_SPECS_MAX];
@@ -115,7 +117,7 @@ void command_table_add(struct command_table *table, const struct command *rows);
 
 /* A command of L2 that larder serves with a function of its own, and otherwise knows as L2 tells it. */
 struct command_served {
-    const char *name;   /* lower case; NULL: the end of the array */
+    const char *name; /* lower case; NULL: the end of the array */
     command_fn *fn;
     const char *unless; /* a command of an L2 where `fn` must not serve this one; NULL: none */
 };
@@ -127,13 +129,15 @@ void command_table_serve(struct command_table *table, const struct command_serve
 /* Takes over L2's commands from its reply to COMMAND (RESP3 bytes, or RESP2's without the maps). `read_fn` and `write_fn` serve
  * rows that larder has none of its own for. Rows, those of subcommands too, stay where they are when they are learned again, and
  * never leave: pointers to them hold. Returns the number of rows, 0 when the reply can't be understood. */
-size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn, command_fn *write_fn);
+size_t command_table_learn(struct command_table *table, struct bytes reply, command_fn *read_fn,
+                           command_fn *write_fn);
 
 /* Finds a command by name in any case; NULL: unknown. */
 const struct command *command_table_find(const struct command_table *table, struct bytes name);
 
 /* Finds the row that counts for a call: the subcommand's where argv[1] names one, else the command's own. */
-const struct command *command_resolve(const struct command *command, const struct bytes *argv, size_t argc);
+const struct command *command_resolve(const struct command *command, const struct bytes *argv,
+                                      size_t argc);
 
 /* The subcommand's row at `sub` or the next one behind it; NULL: there is none. An array of them ends with a row without name,
  * whose learned_subs is the array that goes on (of those that were learned later) or NULL.
@@ -164,12 +168,14 @@ struct command_keys {
 };
 /* Fills `keys` (to be freed with command_keys_deinit). only_written: keys of read-only specs are left out. Returns false when
  * there is no memory. Keys that can't be known make `complete` false. */
-bool command_keys_collect(const struct command *command, const struct bytes *argv, size_t argc, bool only_written,
-                          struct command_keys *keys) __attribute__((warn_unused_result));
+bool command_keys_collect(const struct command *command, const struct bytes *argv, size_t argc,
+                          bool only_written, struct command_keys *keys)
+    __attribute__((warn_unused_result));
 void command_keys_deinit(struct command_keys *keys);
 
 /* Visits every row, containers before their subcommands (whose parent is given). */
-typedef void command_visit_fn(void *ctx, const struct command *command, const struct command *parent);
+typedef void command_visit_fn(void *ctx, const struct command *command,
+                              const struct command *parent);
 void command_table_each(const struct command_table *table, command_visit_fn *fn, void *ctx);
 size_t command_table_count(const struct command_table *table);
 

@@ -104,8 +104,9 @@ static const struct config_row rows[] = {
          "Commands of one client that may wait for their replies before no more are read from it."},
     {ROW, .name = "tracking-table-max-keys", INTEGER(tracking_table_max_keys, 0, UINT_MAX),
      .standard = "1000000",
-     .text = "Keys remembered for CLIENT TRACKING; beyond it, clients are told that one has changed; "
-             "0: no limit."},
+     .text =
+         "Keys remembered for CLIENT TRACKING; beyond it, clients are told that one has changed; "
+         "0: no limit."},
 #undef ROW
 /* L1 */
 #define ROW .section = CONFIG_SECTION_L1, .group = CONFIG_STORE
@@ -167,10 +168,11 @@ static const struct config_row rows[] = {
      .text = "Longest wait between two attempts to connect; not below upstream-backoff-min."},
     {ROW, .name = "upstream-max-inflight", INTEGER(upstream_max_inflight, 1, 1 << 24),
      .standard = "65536",
-     .text = "Commands that may wait for the upstream's reply; beyond it, clients are not read from."},
-    {ROW, .name = "upstream-pinned-max", INTEGER(upstream_pinned_max, 0, 65535),
-     .standard = "4096",
-     .text = "Links of their own that clients may hold at the upstream, while they block (BLPOP) or watch keys (WATCH)."},
+     .text =
+         "Commands that may wait for the upstream's reply; beyond it, clients are not read from."},
+    {ROW, .name = "upstream-pinned-max", INTEGER(upstream_pinned_max, 0, 65535), .standard = "4096",
+     .text = "Links of their own that clients may hold at the upstream, while they block (BLPOP) "
+             "or watch keys (WATCH)."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
      .flags = CONFIG_IMMUTABLE, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "

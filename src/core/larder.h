@@ -28,7 +28,7 @@ struct larder_stats {
     uint64_t clients_closed_idle;
     uint64_t clients_closed_output;
     uint64_t clients_closed_query;
-    uint64_t keyspace_hits;   /* as clients saw it, by Redis's rules */
+    uint64_t keyspace_hits; /* as clients saw it, by Redis's rules */
     uint64_t keyspace_misses;
     size_t peak_memory;
 };
@@ -60,11 +60,12 @@ struct larder {
     size_t n_listeners;
     struct client_list clients;
     size_t n_clients;
-    struct client_list resumable;    /* held-back clients to be looked at again at the end of the turn */
+    struct client_list
+        resumable; /* held-back clients to be looked at again at the end of the turn */
     struct client_list link_waiters; /* those that wait for room on the link, in their order */
-    struct pubsub *pubsub;          /* owned; who listens to which channel */
-    struct tracking *tracking;      /* owned; CLIENT TRACKING */
-    struct client_list monitors;    /* clients in MONITOR */
+    struct pubsub *pubsub;           /* owned; who listens to which channel */
+    struct tracking *tracking;       /* owned; CLIENT TRACKING */
+    struct client_list monitors;     /* clients in MONITOR */
     size_t n_monitors;
     uint64_t next_client_id;
     unsigned first_db;              /* of new clients: from the upstream's address */
@@ -77,16 +78,16 @@ struct larder {
     struct slowlog slowlog;
     struct larder_rate rate_commands, rate_in, rate_out;
     struct timer cron;
-    struct timer slice;             /* of L1's background work */
+    struct timer slice; /* of L1's background work */
     struct timer shutdown_timer;
     bool shutting_down;
     int64_t shutdown_by_ms;
-    int64_t paused_until_ms;        /* CLIENT PAUSE; 0: not paused */
+    int64_t paused_until_ms; /* CLIENT PAUSE; 0: not paused */
     bool paused_writes_only;
-    int64_t started_ms;             /* monotonic */
-    unsigned unstamped;             /* hits since the last reading of the clock */
-    int64_t stamp_ns;               /* end of the last command, start of the next in the same batch */
-    bool learned;                   /* L2's commands are known */
+    int64_t started_ms; /* monotonic */
+    unsigned unstamped; /* hits since the last reading of the clock */
+    int64_t stamp_ns;   /* end of the last command, start of the next in the same batch */
+    bool learned;       /* L2's commands are known */
     char run_id[41];
 };
 
@@ -107,8 +108,8 @@ void call_write(struct call *call);
 void call_queue(struct call *call);
 
 /* Executes a queued command that larder answers itself: `raw` is its RESP array; its reply goes to `reply`. */
-void larder_execute_queued(struct larder *larder, struct client *client, const struct command *command, struct bytes raw,
-                           struct reply *reply);
+void larder_execute_queued(struct larder *larder, struct client *client,
+                           const struct command *command, struct bytes raw, struct reply *reply);
 
 /* True when the call, which `fn` would serve, must wait (CLIENT PAUSE, no room on the link); its client will be looked at again when
  * that has changed. */

@@ -197,7 +197,9 @@ void client_end_reply(struct client *client, const struct reply *reply)
         return;
     if (reply->out != &client->conn.out && reply->out != &client->larder->discard)
         client->slot_bytes += reply->out->len - client->reply_start;
-    if (__builtin_expect(reply->failed || conn_pending_output(&client->conn) + client->slot_bytes > CONN_READ_BYTES, 0)) {
+    if (__builtin_expect(reply->failed || conn_pending_output(&client->conn) + client->slot_bytes >
+                                              CONN_READ_BYTES,
+                         0)) {
         after_output(client, reply);
         return;
     }

@@ -45,7 +45,8 @@ static const struct stats_row rows[] = {
      .help = "The allocator's resident bytes."},
     {ROW("maxmemory"), GAUGE("bytes"), SIZE(max_memory), .help = "Budget of L1; 0: none."},
     {ROW("maxmemory_policy"), TEXT(policy),
-     .help = "What the upstream evicts when it is full, as frameworks want to know; alone, what L1 does."},
+     .help = "What the upstream evicts when it is full, as frameworks want to know; alone, what L1 "
+             "does."},
     {ROW("l1_policy"), TEXT(l1_policy), .help = "What L1 evicts when it is over its budget."},
     {ROW("mem_fragmentation_ratio"), GAUGE("ratio"), DOUBLE(fragmentation_ratio),
      .help = "used_memory_rss divided by used_memory."},

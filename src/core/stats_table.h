@@ -75,7 +75,7 @@ struct stats_snapshot {
     double l1_hit_rate;       /* hits / (hits + misses), 0 to 1; 0 before the first read */
     double l2_hit_rate;       /* fetches that found a value / fetches answered */
     double fragmentation_ratio;
-    const char *policy; /* borrowed as the link, or for ever */
+    const char *policy;    /* borrowed as the link, or for ever */
     const char *l1_policy; /* borrowed for ever */
     size_t max_memory;
     size_t max_entries;

@@ -60,7 +60,8 @@ bool transaction_add(struct transaction *transaction, const struct call *call, b
         transaction->cap = cap;
     }
     size_t offset = transaction->raw.len;
-    if (!buf_append(&transaction->raw, call->raw.ptr, call->raw.len) || (!is_local && !note_writes(transaction, call))) {
+    if (!buf_append(&transaction->raw, call->raw.ptr, call->raw.len) ||
+        (!is_local && !note_writes(transaction, call))) {
         transaction->raw.len = offset;
         transaction->is_dirty = true;
         return false;

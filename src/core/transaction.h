@@ -13,22 +13,22 @@ struct queued_command {
     size_t offset; /* of its RESP array in transaction.raw */
     size_t len;
     enum translate_rule rule; /* of its reply for a RESP2 client */
-    bool is_local;  /* answered by larder when EXEC's reply is there */
-    bool is_select; /* changes the database, for what follows it and afterwards */
+    bool is_local;            /* answered by larder when EXEC's reply is there */
+    bool is_select;           /* changes the database, for what follows it and afterwards */
 };
 
 struct transaction {
     struct buf raw;
     struct queued_command *items; /* owned */
     size_t n, cap;
-    struct buf keys;  /* records of length and bytes: what the queued commands may write */
+    struct buf keys; /* records of length and bytes: what the queued commands may write */
     size_t n_keys;
-    bool writes_db;   /* more than the keys: the whole database */
-    bool writes_all;  /* or all of them */
+    bool writes_db;  /* more than the keys: the whole database */
+    bool writes_all; /* or all of them */
     bool has_script;
     bool has_select;
     bool has_local;
-    bool is_dirty;    /* a command was refused: EXEC will be */
+    bool is_dirty; /* a command was refused: EXEC will be */
 };
 
 /* An empty transaction; aborts without memory. Returns owned. */
@@ -42,7 +42,8 @@ bool transaction_add(struct transaction *transaction, const struct call *call, b
 /* The bytes of item i, borrowed until the next add. */
 static inline struct bytes transaction_raw(const struct transaction *transaction, size_t i)
 {
-    return bytes_of(transaction->raw.data + transaction->items[i].offset, transaction->items[i].len);
+    return bytes_of(transaction->raw.data + transaction->items[i].offset,
+                    transaction->items[i].len);
 }
 
 /* Fills keys[0..n_keys) with what may be written, borrowed from the transaction. */

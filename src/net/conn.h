@@ -62,10 +62,10 @@ struct conn {
     size_t out_written; /* of `out`, written already */
     TAILQ_ENTRY(conn) dirty_link;
     bool is_dirty;
-    bool blocked; /* a write was short; on_drained is due once all is written */
+    bool blocked;        /* a write was short; on_drained is due once all is written */
     bool watches_hangup; /* closed when the peer closes, although it is not read from */
-    bool paused;  /* not read from */
-    bool closing; /* close when `out` is written */
+    bool paused;         /* not read from */
+    bool closing;        /* close when `out` is written */
     bool closed;
     bool in_input; /* inside on_input */
     bool at_end;   /* the peer has sent its last byte */

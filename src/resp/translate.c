@@ -67,8 +67,7 @@ static bool put_item(struct translator *t, const struct walk_item *item, struct 
     case WALK_ERROR:
     case WALK_INTEGER:
     case WALK_BULK:
-    case WALK_ARRAY:
-        return true;
+    case WALK_ARRAY: return true;
     case WALK_NULL:
         if (*item->start != WALK_NULL && *null.ptr == WALK_BULK)
             return true;
@@ -77,17 +76,13 @@ static bool put_item(struct translator *t, const struct walk_item *item, struct 
         return replace(t, item->start, *payload == 't' ? BYTES(":1\r\n") : BYTES(":0\r\n"),
                        t->walk.pos);
     case WALK_DOUBLE: /* the text is the same in both protocols, of infinities too */
-    case WALK_BIG_NUMBER:
-        return replace_header(t, item->start, WALK_BULK, item->text.len, payload);
+    case WALK_BIG_NUMBER: return replace_header(t, item->start, WALK_BULK, item->text.len, payload);
     case WALK_VERBATIM:
         return replace_header(t, item->start, WALK_BULK, item->text.len - 4, payload + 4);
     case WALK_SET:
-    case WALK_PUSH:
-        return replace(t, item->start, BYTES("*"), item->start + 1);
-    case WALK_MAP:
-        return replace_header(t, item->start, WALK_ARRAY, item->n_items, t->walk.pos);
-    case WALK_ATTRIBUTE:
-        break; /* read_item passes over them */
+    case WALK_PUSH: return replace(t, item->start, BYTES("*"), item->start + 1);
+    case WALK_MAP: return replace_header(t, item->start, WALK_ARRAY, item->n_items, t->walk.pos);
+    case WALK_ATTRIBUTE: break; /* read_item passes over them */
     }
     return false;
 }
@@ -178,8 +173,7 @@ static bool put_pairs(struct translator *t)
     if (!replace_header(t, item.start, WALK_ARRAY, n_pairs, t->walk.pos))
         return false;
     for (; n_pairs > 0; n_pairs--) {
-        if (!replace(t, t->walk.pos, BYTES("*2\r\n"), t->walk.pos) ||
-            !put_values(t, 2, NULL_ARRAY))
+        if (!replace(t, t->walk.pos, BYTES("*2\r\n"), t->walk.pos) || !put_values(t, 2, NULL_ARRAY))
             return false;
     }
     return true;
@@ -201,17 +195,12 @@ static bool put_ruled(struct translator *t, enum translate_rule rule)
 {
     switch (rule) {
     case TRANSLATE_NULL_ARRAY:
-    case TRANSLATE_NULL_ARRAY_BLOCKING:
-        return put_values(t, 1, NULL_ARRAY);
-    case TRANSLATE_FLAT:
-        return put_flat(t);
-    case TRANSLATE_PAIRS:
-        return put_pairs(t);
-    case TRANSLATE_LAST_NULL_ARRAY:
-        return put_last_null_array(t);
+    case TRANSLATE_NULL_ARRAY_BLOCKING: return put_values(t, 1, NULL_ARRAY);
+    case TRANSLATE_FLAT: return put_flat(t);
+    case TRANSLATE_PAIRS: return put_pairs(t);
+    case TRANSLATE_LAST_NULL_ARRAY: return put_last_null_array(t);
     case TRANSLATE_GENERIC:
-    case TRANSLATE_EXEC:
-        break;
+    case TRANSLATE_EXEC: break;
     }
     return put_values(t, 1, NULL_BULK);
 }
@@ -232,8 +221,7 @@ static bool put_exec(struct translator *t, const enum translate_rule *rules, siz
 /* Flushes the last run; undoes everything when the translation failed or left something over. */
 static bool finish(struct translator *t, bool ok, size_t len_before)
 {
-    if (ok && t->walk.pos == t->walk.end &&
-        replace(t, t->walk.pos, bytes_of(NULL, 0), t->walk.pos))
+    if (ok && t->walk.pos == t->walk.end && replace(t, t->walk.pos, bytes_of(NULL, 0), t->walk.pos))
         return true;
     t->out->len = len_before;
     return false;

@@ -2,8 +2,8 @@
 #include "resp/translate_rules.h"
 
 struct command_rule {
-    const char *name;       /* lower case; its length is the group's */
-    unsigned min_argc;      /* below it the reply is generic */
+    const char *name;  /* lower case; its length is the group's */
+    unsigned min_argc; /* below it the reply is generic */
     enum translate_rule rule;
 };
 
@@ -66,7 +66,10 @@ static const struct command_rule names_of_16[] = {
     {"zrevrangebyscore", 1, TRANSLATE_FLAT},
 };
 
-#define GROUP(rules) {(rules), sizeof(rules) / sizeof((rules)[0])}
+#define GROUP(rules)                                                                               \
+    {                                                                                              \
+        (rules), sizeof(rules) / sizeof((rules)[0])                                                \
+    }
 
 /* By length of the name, so that most commands are told apart without looking at a letter. */
 static const struct {

@@ -95,8 +95,8 @@ static enum walk_status read_header(const char **pos, const char *end, struct wa
     if (null)
         item->type = WALK_NULL;
     else
-        item->n_items = (size_t)count *
-                        (item->type == WALK_MAP || item->type == WALK_ATTRIBUTE ? 2 : 1);
+        item->n_items =
+            (size_t)count * (item->type == WALK_MAP || item->type == WALK_ATTRIBUTE ? 2 : 1);
     return WALK_OK;
 }
 
@@ -108,16 +108,13 @@ static enum walk_status read_scalar(const char **pos, const char *end, struct wa
         return status;
     size_t len = item->text.len;
     switch (item->type) {
-    case WALK_NULL:
-        return len == 0 ? WALK_OK : WALK_BAD;
+    case WALK_NULL: return len == 0 ? WALK_OK : WALK_BAD;
     case WALK_BOOL:
         return len == 1 && (*item->text.ptr == 't' || *item->text.ptr == 'f') ? WALK_OK : WALK_BAD;
     case WALK_INTEGER:
     case WALK_DOUBLE:
-    case WALK_BIG_NUMBER:
-        return len > 0 ? WALK_OK : WALK_BAD;
-    default:
-        return WALK_OK;
+    case WALK_BIG_NUMBER: return len > 0 ? WALK_OK : WALK_BAD;
+    default: return WALK_OK;
     }
 }
 
@@ -128,32 +125,25 @@ enum walk_status walk_next(struct walk *walk, struct walk_item *item)
     const char *pos = walk->pos + 1;
     enum walk_status status;
     item->start = walk->pos;
-    item->type = (enum walk_type)*walk->pos;
+    item->type = (enum walk_type) * walk->pos;
     item->text = bytes_of(NULL, 0);
     item->n_items = 0;
     switch (item->type) {
     case WALK_BULK:
-    case WALK_VERBATIM:
-        status = read_bulk(&pos, walk->end, item);
-        break;
+    case WALK_VERBATIM: status = read_bulk(&pos, walk->end, item); break;
     case WALK_ARRAY:
     case WALK_SET:
     case WALK_PUSH:
     case WALK_MAP:
-    case WALK_ATTRIBUTE:
-        status = read_header(&pos, walk->end, item);
-        break;
+    case WALK_ATTRIBUTE: status = read_header(&pos, walk->end, item); break;
     case WALK_STATUS:
     case WALK_ERROR:
     case WALK_INTEGER:
     case WALK_NULL:
     case WALK_BOOL:
     case WALK_DOUBLE:
-    case WALK_BIG_NUMBER:
-        status = read_scalar(&pos, walk->end, item);
-        break;
-    default:
-        return WALK_BAD;
+    case WALK_BIG_NUMBER: status = read_scalar(&pos, walk->end, item); break;
+    default: return WALK_BAD;
     }
     if (status == WALK_OK)
         walk->pos = pos;

@@ -43,7 +43,8 @@ static void on_slice(struct timer *timer, void *ctx)
 {
     struct larder *larder = ctx;
     bool more = store_cycle(larder->store, larder_now_ms(larder), SLICE_US);
-    timer_arm(&larder->loop.timers, timer, larder_now_ms(larder) + (more ? SLICE_AGAIN_MS : CRON_MS));
+    timer_arm(&larder->loop.timers, timer,
+              larder_now_ms(larder) + (more ? SLICE_AGAIN_MS : CRON_MS));
 }
 
 void cron_start(struct larder *larder)

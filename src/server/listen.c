@@ -13,19 +13,20 @@ static void on_accept(struct listener *listener, int fd, void *ctx)
 
 static bool is_unavailable(int result)
 {
-    return result == -EADDRNOTAVAIL || result == -EAFNOSUPPORT || result == -EPROTONOSUPPORT || result == -EPFNOSUPPORT ||
-           result == -ESOCKTNOSUPPORT;
+    return result == -EADDRNOTAVAIL || result == -EAFNOSUPPORT || result == -EPROTONOSUPPORT ||
+           result == -EPFNOSUPPORT || result == -ESOCKTNOSUPPORT;
 }
 
 /* Opens one address of `bind`; a '-' before it forgives an address that this host hasn't. */
-static bool open_address(struct larder *larder, const struct config *config, const char *address, char *error, size_t size)
+static bool open_address(struct larder *larder, const struct config *config, const char *address,
+                         char *error, size_t size)
 {
     bool optional = address[0] == '-';
     if (optional)
         address++;
     struct listener *listener = &larder->listeners[larder->n_listeners];
-    int result = listener_open_tcp(listener, &larder->loop, address, (unsigned)config->port, (int)config->tcp_backlog, on_accept,
-                                   larder);
+    int result = listener_open_tcp(listener, &larder->loop, address, (unsigned)config->port,
+                                   (int)config->tcp_backlog, on_accept, larder);
     if (result == 0) {
         larder->n_listeners++;
         return true;
@@ -44,17 +45,20 @@ static bool open_all(struct larder *larder, const struct config *config, char *e
             return false;
     if (config->unixsocket[0] != '\0') {
         struct listener *listener = &larder->listeners[larder->n_listeners];
-        int result = listener_open_unix(listener, &larder->loop, config->unixsocket, (mode_t)config->unixsocketperm,
-                                        (int)config->tcp_backlog, on_accept, larder);
+        int result = listener_open_unix(listener, &larder->loop, config->unixsocket,
+                                        (mode_t)config->unixsocketperm, (int)config->tcp_backlog,
+                                        on_accept, larder);
         if (result < 0) {
-            snprintf(error, size, "can't listen on unix socket %s: %s", config->unixsocket, strerror(-result));
+            snprintf(error, size, "can't listen on unix socket %s: %s", config->unixsocket,
+                     strerror(-result));
             return false;
         }
         larder->n_listeners++;
     }
     if (larder->n_listeners > 0)
         return true;
-    snprintf(error, size, "nothing to listen on: no address of `bind` is available, and no unixsocket is set");
+    snprintf(error, size,
+             "nothing to listen on: no address of `bind` is available, and no unixsocket is set");
     return false;
 }
 

@@ -40,7 +40,8 @@ static void on_signal(struct loop *loop, struct loop_watch *watch, unsigned even
             LOG(LOG_WARNING, "Can't open the log file again: %s", strerror(-result));
         return;
     }
-    server_shut_down(signals->larder, info.ssi_signo == SIGINT ? "Received SIGINT" : "Received SIGTERM");
+    server_shut_down(signals->larder,
+                     info.ssi_signo == SIGINT ? "Received SIGINT" : "Received SIGTERM");
 }
 
 /* Signals become events of the loop. */
@@ -92,7 +93,8 @@ static int serve(struct config *config)
     struct signals signals;
     int result = log_open(config->logfile);
     if (result < 0) {
-        snprintf(error, sizeof(error), "can't open log file %s: %s", config->logfile, strerror(-result));
+        snprintf(error, sizeof(error), "can't open log file %s: %s", config->logfile,
+                 strerror(-result));
         return fail(error);
     }
     log_set_level(config->loglevel);
@@ -130,7 +132,8 @@ int main(int argc, char **argv)
     } else if (request == CONFIG_RUN) {
         status = serve(&config);
     } else if (request == CONFIG_VERSION) {
-        printf("larder v=%s sha=%s:%d malloc=%s\n", PACKAGE_VERSION, LARDER_GIT_SHA1, LARDER_GIT_DIRTY,
+        printf("larder v=%s sha=%s:%d malloc=%s\n", PACKAGE_VERSION, LARDER_GIT_SHA1,
+               LARDER_GIT_DIRTY,
 #ifdef HAVE_JEMALLOC
                "jemalloc"
 #else

@@ -37,7 +37,8 @@ void options_link_settings(const struct config *config, struct link_options *opt
     options->max_reply_bytes = (size_t)config->proto_max_bulk_len_bytes * REPLY_FACTOR;
 }
 
-bool options_link(const struct config *config, struct link_options *options, char *error, size_t size)
+bool options_link(const struct config *config, struct link_options *options, char *error,
+                  size_t size)
 {
     memset(options, 0, sizeof(*options));
     if (!address_parse(&options->address, config->upstream, error, size))

@@ -12,7 +12,8 @@ void options_tier(const struct config *config, struct tier_options *options);
 void options_link_settings(const struct config *config, struct link_options *options);
 
 /* All of a link: parses `upstream`. On failure writes why (without a secret) and returns false. */
-bool options_link(const struct config *config, struct link_options *options, char *error, size_t size);
+bool options_link(const struct config *config, struct link_options *options, char *error,
+                  size_t size);
 
 void options_warm(const struct config *config, struct warm_options *options);
 

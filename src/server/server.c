@@ -38,14 +38,16 @@ static void fit_files(struct larder *larder)
     rlim_t wanted = (rlim_t)larder->config.maxclients + RESERVED_FILES;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted ? wanted : limit.rlim_max;
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= wanted)
         return;
-    larder->config.maxclients = limit.rlim_cur > RESERVED_FILES + 1 ? (int64_t)limit.rlim_cur - RESERVED_FILES : 1;
-    LOG(LOG_WARNING, "maxclients lowered to %lld: the limit of open files is %llu", (long long)larder->config.maxclients,
-        (unsigned long long)limit.rlim_cur);
+    larder->config.maxclients =
+        limit.rlim_cur > RESERVED_FILES + 1 ? (int64_t)limit.rlim_cur - RESERVED_FILES : 1;
+    LOG(LOG_WARNING, "maxclients lowered to %lld: the limit of open files is %llu",
+        (long long)larder->config.maxclients, (unsigned long long)limit.rlim_cur);
 }
 
 static bool create_tier(struct larder *larder, char *error, size_t size)
@@ -74,13 +76,13 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
             link_options_deinit(&link_options);
             return false;
         }
-        larder->pinned =
-            pinned_pool_create(&larder->loop, &pinned_options, (size_t)larder->config.upstream_pinned_max);
+        larder->pinned = pinned_pool_create(&larder->loop, &pinned_options,
+                                            (size_t)larder->config.upstream_pinned_max);
         /* Before the shared link writes: who blocks in this turn does so before what ends its wait. */
         loop_add_hook(&larder->loop, pinned_pool_flush, larder->pinned);
     }
-    larder->tier =
-        tier_create(&larder->loop, store_create(&store_options), has_upstream ? &link_options : NULL, &tier_options);
+    larder->tier = tier_create(&larder->loop, store_create(&store_options),
+                               has_upstream ? &link_options : NULL, &tier_options);
     larder->store = tier_store(larder->tier);
     larder->link = tier_link(larder->tier);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);
@@ -161,8 +163,8 @@ static void on_shutdown_tick(struct timer *timer, void *ctx)
         return;
     }
     if (larder->n_clients > 0)
-        LOG(LOG_WARNING, "Shutdown: %zu clients did not finish within %lld s and are closed", larder->n_clients,
-            (long long)larder->config.shutdown_timeout_s);
+        LOG(LOG_WARNING, "Shutdown: %zu clients did not finish within %lld s and are closed",
+            larder->n_clients, (long long)larder->config.shutdown_timeout_s);
     loop_stop(&larder->loop);
 }
 

@@ -6,7 +6,8 @@
 
 /* Builds an instance: loop, L1, link, commands, timers; listens. Takes over what `config` owns (it is empty afterwards). On failure
  * writes one line into `error` and returns NULL. Returns owned, for server_destroy. */
-struct larder *server_create(struct config *config, char *error, size_t size) __attribute__((warn_unused_result));
+struct larder *server_create(struct config *config, char *error, size_t size)
+    __attribute__((warn_unused_result));
 
 /* Serves until a shutdown has ended. */
 void server_run(struct larder *larder);

@@ -20,7 +20,8 @@ static void on_invalidate(void *ctx, struct bytes key)
     struct tier *tier = ctx;
     uint64_t hash = store_hash(tier->store, key);
     /* In every database of the store: anchors of replies are named as their keys. */
-    tier->counters.invalidated += store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
+    tier->counters.invalidated +=
+        store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
     if (tier->n_fetches > 0)
         fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_PUSH);
     if (tier->on_changed != NULL)
@@ -55,7 +56,8 @@ static void on_link_down(void *ctx)
         tier->on_all_changed(tier->on_changed_ctx);
 }
 
-static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up, on_link_down, NULL};
+static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up,
+                                              on_link_down, NULL};
 
 /* Life cycle */
 
@@ -112,7 +114,8 @@ void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx)
     tier->on_up_ctx = ctx;
 }
 
-void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key), void (*fn_all)(void *ctx), void *ctx)
+void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key),
+                        void (*fn_all)(void *ctx), void *ctx)
 {
     tier->on_changed = fn;
     tier->on_all_changed = fn_all;
@@ -139,7 +142,8 @@ const struct entry *tier_find(struct tier *tier, unsigned db, struct bytes key, 
     return count(tier, store_find(tier->store, db, key, hash, tier->loop->clock.mono_ms));
 }
 
-const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key,
+                                        uint64_t hash)
 {
     if (!tier->options.l1_enabled)
         return NULL;
@@ -148,7 +152,9 @@ const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct b
 
 const struct entry *tier_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
 {
-    return tier->options.l1_enabled ? store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms) : NULL;
+    return tier->options.l1_enabled
+               ? store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms)
+               : NULL;
 }
 
 static void on_pass_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
@@ -180,7 +186,8 @@ bool tier_drop(struct tier *tier, unsigned db, struct bytes key)
 void tier_drop_everywhere(struct tier *tier, struct bytes key)
 {
     uint64_t hash = store_hash(tier->store, key);
-    tier->counters.invalidated += store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
+    tier->counters.invalidated +=
+        store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
     if (tier->n_fetches > 0)
         fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_WRITE);
 }

@@ -24,7 +24,7 @@ enum tier_answer {
     TIER_STRING, /* bytes is the value */
     TIER_REPLY,  /* bytes is a whole RESP3 reply; of tier_reply_fetch only */
     TIER_ABSENT, /* the key does not exist; of tier_reply_fetch, bytes is the reply */
-    TIER_ERROR,  /* bytes is an error reply, whole line ("-WRONGTYPE ...\r\n" of L2, "-UPSTREAM ...\r\n" of larder) */
+    TIER_ERROR, /* bytes is an error reply, whole line ("-WRONGTYPE ...\r\n" of L2, "-UPSTREAM ...\r\n" of larder) */
 };
 
 /* Runs once per waiter. `bytes` is borrowed for the call. */
@@ -35,35 +35,35 @@ typedef void tier_reply_fn(void *ctx, struct bytes reply);
 
 struct tier_options {
     bool l1_enabled;
-    int64_t l1_ttl_ms;      /* cap on an entry's life; 0: none */
-    size_t max_item_bytes;  /* larger values are not kept; 0: no limit but the store's */
-    unsigned n_dbs;         /* of clients; the store has reply_dbs_total of it, else no replies are kept */
-    unsigned max_variants;  /* cached replies of one key; 0: none are kept */
+    int64_t l1_ttl_ms;     /* cap on an entry's life; 0: none */
+    size_t max_item_bytes; /* larger values are not kept; 0: no limit but the store's */
+    unsigned n_dbs; /* of clients; the store has reply_dbs_total of it, else no replies are kept */
+    unsigned max_variants; /* cached replies of one key; 0: none are kept */
 };
 
 struct tier_counters {
-    uint64_t hits;           /* answered from L1 (absent ones included) */
-    uint64_t negative_hits;  /* of these: absent */
+    uint64_t hits;          /* answered from L1 (absent ones included) */
+    uint64_t negative_hits; /* of these: absent */
     uint64_t misses;
-    uint64_t fetches;        /* sent to L2 */
-    uint64_t joins;          /* misses that waited for another's fetch */
+    uint64_t fetches; /* sent to L2 */
+    uint64_t joins;   /* misses that waited for another's fetch */
     uint64_t fetch_errors;
-    uint64_t l2_found;       /* fetches that brought a value */
+    uint64_t l2_found; /* fetches that brought a value */
     uint64_t l2_absent;
-    uint64_t fills;          /* put into L1 */
+    uint64_t fills; /* put into L1 */
     uint64_t fills_doomed_by_write;
     uint64_t fills_doomed_by_push;
-    uint64_t fills_refused;  /* too big, or no room */
-    uint64_t reply_hits;     /* of hits: cached replies */
-    uint64_t reply_fills;    /* of fills: cached replies */
-    uint64_t reply_resets;   /* times that a key had max_variants replies, and all of them went */
+    uint64_t fills_refused; /* too big, or no room */
+    uint64_t reply_hits;    /* of hits: cached replies */
+    uint64_t reply_fills;   /* of fills: cached replies */
+    uint64_t reply_resets;  /* times that a key had max_variants replies, and all of them went */
     uint64_t writes;
     uint64_t passes;
-    uint64_t invalidated;    /* entries dropped by pushes */
+    uint64_t invalidated; /* entries dropped by pushes */
     uint64_t dropped_by_write;
-    uint64_t flushes_link;   /* whole L1, by the loss of the link */
-    uint64_t flushes_push;   /* by FLUSHALL or FLUSHDB at L2 */
-    uint64_t flushes_write;  /* by a write with unknown keys, or of a whole database */
+    uint64_t flushes_link;  /* whole L1, by the loss of the link */
+    uint64_t flushes_push;  /* by FLUSHALL or FLUSHDB at L2 */
+    uint64_t flushes_write; /* by a write with unknown keys, or of a whole database */
 };
 
 struct tier;
@@ -83,7 +83,8 @@ void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx);
 
 /* Called, after L1 has dropped it, for each key that L2 says has changed (`key` is borrowed for the call), and when all may have:
  * L2 was flushed, or the link is lost. One observer. */
-void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key), void (*fn_all)(void *ctx), void *ctx);
+void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key),
+                        void (*fn_all)(void *ctx), void *ctx);
 
 /* Reads */
 
@@ -91,18 +92,20 @@ void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes ke
 const struct entry *tier_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
 
 /* As tier_find, without touching the access history (for TTL and the like). */
-const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
+const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key,
+                                        uint64_t hash);
 
 /* As tier_find without counting and without touching the access history. */
 const struct entry *tier_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
 
 /* Fetches a key's string value through single flight, and fills L1. */
-void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn, void *ctx);
+void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn,
+                void *ctx);
 
 /* As tier_fetch for warming: the entry lives at most ttl_cap_ms (0: only l1-ttl caps it). Where the key's fetch is under way
  * already, it is joined as it is. */
-void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
-                     void *ctx);
+void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                     int64_t ttl_cap_ms, tier_fetch_fn *fn, void *ctx);
 
 /* Replies to other reads of one key (doc/design.md, "Cached replies") */
 
@@ -114,7 +117,7 @@ struct tier_read {
     struct bytes name;        /* of the command, always in the same spelling; without NUL */
     const struct bytes *args; /* behind the key */
     size_t n_args;
-    struct bytes raw;         /* the whole command, a RESP array */
+    struct bytes raw; /* the whole command, a RESP array */
 };
 
 /* A reply from L1. */
@@ -131,11 +134,13 @@ bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tie
 
 /* Sends the read through single flight and keeps its reply; `fn` gets TIER_REPLY, TIER_ABSENT or TIER_ERROR. Coherent by the same
  * rules as tier_fetch: whatever drops the key, or dooms its fetch, does so for all its replies. */
-void tier_reply_fetch(struct tier *tier, const struct tier_read *read, tier_fetch_fn *fn, void *ctx);
+void tier_reply_fetch(struct tier *tier, const struct tier_read *read, tier_fetch_fn *fn,
+                      void *ctx);
 
 /* How many replies of a key were kept since its last change, in `*n`, and its anchor, whose deadline and flags are those of the
  * replies; NULL: none. Leaves no trace, as tier_peek. */
-const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, unsigned *n, bool *is_absent);
+const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                                    unsigned *n, bool *is_absent);
 
 /* Sends a serialised command (RESP array) that reads, or touches no key. */
 void tier_pass(struct tier *tier, unsigned db, struct bytes raw, tier_reply_fn *fn, void *ctx);
@@ -149,15 +154,16 @@ enum tier_scope {
 };
 
 /* Sends a serialised command that may change `keys` (borrowed for the call; for TIER_KEYS) or more, by `scope`. */
-void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
-                size_t n_keys, tier_reply_fn *fn, void *ctx);
+void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope,
+                const struct bytes *keys, size_t n_keys, tier_reply_fn *fn, void *ctx);
 
 /* The same protection for a write that is sent on another link than the tracking one: between begin and end, what it touches
  * may be read before or after it. `begin` (before it is sent) drops the keys and dooms their fetches; `end` (when its reply is there,
  * or the link is lost) does so again, since a fetch meanwhile may have been ahead of the write, and frees the guard. */
 struct tier_guard;
-struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope, const struct bytes *keys,
-                                    size_t n_keys) __attribute__((returns_nonnull));
+struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope,
+                                    const struct bytes *keys, size_t n_keys)
+    __attribute__((returns_nonnull));
 void tier_guard_end(struct tier_guard *guard);
 
 /* L1 only */

@@ -17,13 +17,14 @@ static bool is_key(const struct fetch *fetch, struct bytes key, uint64_t hash)
     return fetch->hash == hash && bytes_equal(bytes_of(fetch->key, fetch->key_len), key);
 }
 
-struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name)
+struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                         struct bytes name)
 {
     struct fetch *fetch;
     LIST_FOREACH(fetch, bucket_of(tier, hash), bucket_link)
-        if (fetch->db == db && is_key(fetch, key, hash) &&
-            bytes_equal(bytes_of(fetch->key + fetch->key_len, fetch->name_len), name))
-            return fetch;
+    if (fetch->db == db && is_key(fetch, key, hash) &&
+        bytes_equal(bytes_of(fetch->key + fetch->key_len, fetch->name_len), name))
+        return fetch;
     return NULL;
 }
 
@@ -127,14 +128,16 @@ static void fill(struct fetch *fetch, int64_t pttl)
     struct tier *tier = fetch->tier;
     struct store_item item;
     size_t max = tier->options.max_item_bytes;
-    if (fetch->answer == TIER_ERROR || (max != 0 && fetch->value.len > max) || !fetch_plan(fetch, pttl, &item))
+    if (fetch->answer == TIER_ERROR || (max != 0 && fetch->value.len > max) ||
+        !fetch_plan(fetch, pttl, &item))
         return;
     if ((fetch->answer == TIER_ABSENT) != (pttl == -2))
         return; /* it expired or came between GET and PTTL */
     item.kind = fetch->answer == TIER_ABSENT ? ENTRY_ABSENT : ENTRY_STRING;
     item.value = fetch->answer == TIER_ABSENT ? bytes_of(NULL, 0) : buf_bytes(&fetch->value);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
-    if (store_put(tier->store, fetch->db, key, fetch->hash, &item, tier->loop->clock.mono_ms) == STORE_OK)
+    if (store_put(tier->store, fetch->db, key, fetch->hash, &item, tier->loop->clock.mono_ms) ==
+        STORE_OK)
         tier->counters.fills++;
     else
         tier->counters.fills_refused++;
@@ -195,7 +198,8 @@ static void on_value(void *ctx, enum link_outcome outcome, struct bytes reply)
     }
 }
 
-bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply, int64_t *pttl)
+bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply,
+                     int64_t *pttl)
 {
     if (outcome == LINK_REPLY && reply.ptr[0] == ':' && reply.len > 3 &&
         bytes_parse_i64(bytes_of(reply.ptr + 1, reply.len - 3), pttl))
@@ -251,10 +255,12 @@ static void append_command(struct buf *out, const char *name, size_t name_len, s
 }
 
 /* Without memory for key and name, the fetch is doomed from the start: it answers, and fills nothing. */
-static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name)
+static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                            struct bytes name)
 {
     size_t size = sizeof(struct fetch);
-    bool fits = !__builtin_add_overflow(size, key.len, &size) && !__builtin_add_overflow(size, name.len, &size);
+    bool fits = !__builtin_add_overflow(size, key.len, &size) &&
+                !__builtin_add_overflow(size, name.len, &size);
     struct fetch *fetch = fits ? mem_try(size) : NULL;
     bool has_key = fetch != NULL;
     if (!has_key)
@@ -274,8 +280,8 @@ static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, ui
     return fetch;
 }
 
-struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name, tier_fetch_fn *fn,
-                         void *ctx)
+struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                         struct bytes name, tier_fetch_fn *fn, void *ctx)
 {
     struct fetch *fetch = create(tier, db, key, hash, name);
     fetch->first = (struct fetch_waiter){fn, ctx};
@@ -296,7 +302,8 @@ void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn)
     if (buf_reserve(out, key.len + 128))
         append_command(out, "PTTL", 4, key);
     else
-        link_distrust(tier->link, "out of memory for a command"); /* which refuses what is sent next */
+        link_distrust(tier->link,
+                      "out of memory for a command"); /* which refuses what is sent next */
     link_send(tier->link, fetch->db, buf_bytes(out), fn, fetch);
     out->len = 0;
     buf_trim(out, 65536);
@@ -310,13 +317,14 @@ static void send(struct fetch *fetch, struct bytes key)
     if (buf_reserve(out, key.len + 128))
         append_command(out, "GET", 3, key);
     else
-        link_distrust(tier->link, "out of memory for a command"); /* which refuses this and what is sent next */
+        link_distrust(tier->link,
+                      "out of memory for a command"); /* which refuses this and what is sent next */
     link_send(tier->link, fetch->db, buf_bytes(out), on_value, fetch);
     fetch_send_pttl(fetch, key, on_pttl);
 }
 
-void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, int64_t ttl_cap_ms, tier_fetch_fn *fn,
-                     void *ctx)
+void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                     int64_t ttl_cap_ms, tier_fetch_fn *fn, void *ctx)
 {
     struct bytes no_name = bytes_of(NULL, 0);
     struct fetch *fetch = fetch_find(tier, db, key, hash, no_name);
@@ -329,7 +337,8 @@ void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t 
     send(fetch, key);
 }
 
-void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn, void *ctx)
+void tier_fetch(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, tier_fetch_fn *fn,
+                void *ctx)
 {
     tier_fetch_warm(tier, db, key, hash, 0, fn, ctx);
 }

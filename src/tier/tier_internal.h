@@ -24,21 +24,22 @@ struct fetch {
     LIST_ENTRY(fetch) bucket_link;
     struct tier *tier;
     uint64_t hash;
-    int64_t sent_ms;       /* when it was given to the link: its TTL counts from here */
-    int64_t ttl_cap_ms;    /* of a warming; 0: none */
+    int64_t sent_ms;    /* when it was given to the link: its TTL counts from here */
+    int64_t ttl_cap_ms; /* of a warming; 0: none */
     unsigned db;
     bool in_table;
     bool doomed;
-    bool has_value;        /* the first of the two replies is there: a GET's in `value`, a PTTL's in `pttl` */
+    bool
+        has_value; /* the first of the two replies is there: a GET's in `value`, a PTTL's in `pttl` */
     enum tier_answer answer;
-    struct buf value;      /* the string, or the error reply */
+    struct buf value; /* the string, or the error reply */
     int64_t pttl;
     struct fetch_waiter first;    /* the waiter of most fetches */
     struct fetch_waiter *waiters; /* owned; the others */
     size_t n_waiters, waiters_cap;
     size_t key_len;
-    size_t name_len;              /* 0: of a GET */
-    char key[];                   /* and the name behind it */
+    size_t name_len; /* 0: of a GET */
+    char key[];      /* and the name behind it */
 };
 
 LIST_HEAD(fetch_bucket, fetch);
@@ -59,10 +60,11 @@ struct tier {
     struct buf reply_value;       /* of the one that is put */
     struct buf reply_anchor;      /* the value of its anchor */
     uint64_t last_generation;     /* of anchors; none is used twice */
-    unsigned n_dbs;               /* of clients, where the store has those of cached replies, too; else 0 */
+    unsigned n_dbs; /* of clients, where the store has those of cached replies, too; else 0 */
     void (*on_up)(void *ctx);
     void *on_up_ctx;
-    void (*on_changed)(void *ctx, struct bytes key); /* of the observer of invalidations; NULL: there is none */
+    void (*on_changed)(
+        void *ctx, struct bytes key); /* of the observer of invalidations; NULL: there is none */
     void (*on_all_changed)(void *ctx);
     void *on_changed_ctx;
 };
@@ -77,18 +79,20 @@ void fetch_doom_key_everywhere(struct tier *tier, struct bytes key, uint64_t has
 void fetch_doom_all(struct tier *tier, int db, enum doom why);
 
 /* The fetch of a key under that name (empty: GET) that can be joined; NULL: there is none. */
-struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name);
+struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                         struct bytes name);
 /* Adds a waiter. */
 void fetch_join(struct fetch *fetch, tier_fetch_fn *fn, void *ctx);
 /* A new fetch with its first waiter, to be sent at once. Without memory for key and name it is doomed from the start. */
-struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, struct bytes name, tier_fetch_fn *fn,
-                         void *ctx);
+struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                         struct bytes name, tier_fetch_fn *fn, void *ctx);
 /* Says that nobody may join it and nothing of it is kept. */
 void fetch_forgo(struct fetch *fetch);
 /* Sends PTTL for its key. */
 void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn);
 /* Reads the reply to PTTL; false: it says nothing. What can't be one takes the link down. */
-bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply, int64_t *pttl);
+bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply,
+                     int64_t *pttl);
 /* Deadline and flags of a fill, from L2's remaining time and larder's own cap. False: nothing may be kept. */
 bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item);
 /* Serves the waiters and ends the fetch. */

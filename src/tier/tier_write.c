@@ -28,12 +28,14 @@ static void drop_guarded(const struct tier_guard *guard, bool doom)
             tier_reply_flush(tier, guard->db);
         }
         if (doom)
-            fetch_doom_all(tier, guard->scope == TIER_DATABASE ? (int)guard->db : -1, DOOM_BY_WRITE);
+            fetch_doom_all(tier, guard->scope == TIER_DATABASE ? (int)guard->db : -1,
+                           DOOM_BY_WRITE);
         return;
     }
     for (size_t i = 0; i < guard->n_keys; i++) {
         uint64_t hash = store_hash(tier->store, guard->keys[i]);
-        tier->counters.dropped_by_write += store_remove(tier->store, guard->db, guard->keys[i], hash, now_ms);
+        tier->counters.dropped_by_write +=
+            store_remove(tier->store, guard->db, guard->keys[i], hash, now_ms);
         tier->counters.dropped_by_write += tier_reply_drop(tier, guard->db, guard->keys[i], hash);
         if (doom && tier->n_fetches > 0)
             fetch_doom_key(tier, guard->db, guard->keys[i], hash, DOOM_BY_WRITE);
@@ -45,7 +47,8 @@ static bool guard_size(const struct bytes *keys, size_t n_keys, size_t *size)
 {
     size_t array;
     *size = sizeof(struct tier_guard);
-    if (__builtin_mul_overflow(n_keys, sizeof(struct bytes), &array) || __builtin_add_overflow(*size, array, size))
+    if (__builtin_mul_overflow(n_keys, sizeof(struct bytes), &array) ||
+        __builtin_add_overflow(*size, array, size))
         return false;
     for (size_t i = 0; i < n_keys; i++)
         if (__builtin_add_overflow(*size, keys[i].len, size))
@@ -53,7 +56,8 @@ static bool guard_size(const struct bytes *keys, size_t n_keys, size_t *size)
     return true;
 }
 
-static struct tier_guard *create_guard(enum tier_scope scope, const struct bytes *keys, size_t n_keys)
+static struct tier_guard *create_guard(enum tier_scope scope, const struct bytes *keys,
+                                       size_t n_keys)
 {
     size_t size;
     struct tier_guard *guard = guard_size(keys, n_keys, &size) ? mem_try(size) : NULL;
@@ -77,8 +81,8 @@ static struct tier_guard *create_guard(enum tier_scope scope, const struct bytes
     return guard;
 }
 
-struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope, const struct bytes *keys,
-                                    size_t n_keys)
+struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope,
+                                    const struct bytes *keys, size_t n_keys)
 {
     struct tier_guard *guard = create_guard(scope, keys, scope == TIER_KEYS ? n_keys : 0);
     guard->tier = tier;
@@ -110,8 +114,8 @@ static void on_write_reply(void *ctx, enum link_outcome outcome, struct bytes re
         fn(fn_ctx, reply);
 }
 
-void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope, const struct bytes *keys,
-                size_t n_keys, tier_reply_fn *fn, void *ctx)
+void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope,
+                const struct bytes *keys, size_t n_keys, tier_reply_fn *fn, void *ctx)
 {
     struct tier_guard *guard = tier_guard_begin(tier, db, scope, keys, n_keys);
     guard->fn = fn;

@@ -139,7 +139,8 @@ static void read_hello(struct link *link)
         if (walk_value(&walk, &name, LINK_DEPTH_MAX) != WALK_OK)
             return;
         before_value = walk;
-        if (walk_skip(&walk, 1, LINK_DEPTH_MAX) != WALK_OK || walk_value(&before_value, &value, LINK_DEPTH_MAX) != WALK_OK)
+        if (walk_skip(&walk, 1, LINK_DEPTH_MAX) != WALK_OK ||
+            walk_value(&before_value, &value, LINK_DEPTH_MAX) != WALK_OK)
             return;
         if (bytes_is(name.text, "version") && value.type == WALK_BULK)
             keep_version(link, value.text);

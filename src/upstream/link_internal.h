@@ -53,7 +53,8 @@ enum handshake_step {
     STEP_AUTH,
     STEP_IGNORE,
     STEP_TRACKING,
-    STEP_DATABASES, STEP_POLICY,
+    STEP_DATABASES,
+    STEP_POLICY,
     STEP_COMMAND,
     STEP_END
 };

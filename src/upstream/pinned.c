@@ -20,7 +20,7 @@ struct pinned {
     TAILQ_ENTRY(pinned) dirty_entry;
     TAILQ_ENTRY(pinned) held_entry;
     struct pinned_pool *pool;
-    struct link *link; /* owned */
+    struct link *link;  /* owned */
     bool is_held;       /* has not begun to connect; in pool->held */
     bool is_connecting; /* counted in pool->n_connecting */
     bool is_idle;
@@ -132,7 +132,8 @@ static void on_down(void *ctx)
         retire(pinned);
 }
 
-static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_up, on_down, NULL};
+static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_up, on_down,
+                                              NULL};
 
 struct pinned_pool *pinned_pool_create(struct loop *loop, struct link_options *options, size_t max)
 {
@@ -242,7 +243,8 @@ void pinned_release(struct pinned *pinned, bool clean)
     pool->figures.idle++;
 }
 
-void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool blocks, link_reply_fn *fn, void *ctx)
+void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool blocks,
+                 link_reply_fn *fn, void *ctx)
 {
     if (blocks)
         link_send_unbounded(pinned->link, db, raw, fn, ctx);

@@ -33,7 +33,8 @@ struct pinned *pinned_acquire(struct pinned_pool *pool) __attribute__((warn_unus
 void pinned_release(struct pinned *pinned, bool clean);
 
 /* As link_send; `blocks`: without a deadline. */
-void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool blocks, link_reply_fn *fn, void *ctx);
+void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool blocks,
+                 link_reply_fn *fn, void *ctx);
 
 /* Says that the link's database may have changed. */
 void pinned_forget_db(struct pinned *pinned);
