@@ -128,3 +128,15 @@ def test_watch_does_not_read_from_l1(pair):
             conn("GET", "k")
         assert b"cmdstat_get:calls=5" in pair.l2.once("INFO", "commandstats")
         assert conn("UNWATCH") == b"OK"
+
+
+def test_mget_while_watching_reads_from_l2(pair):
+    with pair.larder.conn() as conn:
+        conn("MSET", "k", "1", "j", "2")
+        conn("MGET", "k", "j")
+        conn("MGET", "k", "j")
+        assert conn("WATCH", "k") == b"OK"
+        pair.l2.once("CONFIG", "RESETSTAT")
+        assert conn("MGET", "k", "j") == [b"1", b"2"]
+        assert b"cmdstat_mget:calls=1" in pair.l2.once("INFO", "commandstats")
+        conn("UNWATCH")
