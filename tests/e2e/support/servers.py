@@ -68,8 +68,10 @@ class Server:
         self.nofile = None
         self.stopped = False
         self.leaving = False
+        self.frozen = False
 
     def spawn(self, argv, env=None):
+        self.frozen = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -110,6 +112,8 @@ class Server:
 
     def signal(self, number):
         self.leaving = self.leaving or number in (signal.SIGTERM, signal.SIGINT)
+        if number in (signal.SIGSTOP, signal.SIGCONT):
+            self.frozen = number == signal.SIGSTOP
         os.kill(self.pid, number)
 
     def forget(self):
@@ -126,8 +130,11 @@ class Server:
 
     def end(self, deadline=STOP_DEADLINE):
         """SIGTERM, and wait; the exit status. SIGKILL and Failure at the deadline."""
+        # A SIGCONT takes back the SIGSTOP with which LeakSanitizer stops a process that leaves, and
+        # it would wait for ever: only those get one that were stopped.
         if self.alive():
-            self.signal(signal.SIGCONT)
+            if self.frozen:
+                self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
         try:
             return self.process.wait(deadline)
