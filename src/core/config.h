@@ -104,6 +104,8 @@ struct config {
     int64_t upstream_backoff_max_ms; /* at least upstream_backoff_min_ms */
     int64_t upstream_max_inflight;
     int64_t upstream_pinned_max;
+    int64_t breaker_failures;   /* 0: off */
+    int64_t breaker_error_rate; /* percent; 0: off */
     enum config_coherence coherence;
 
     /* Warming */

@@ -173,6 +173,13 @@ static const struct config_row rows[] = {
     {ROW, .name = "upstream-pinned-max", INTEGER(upstream_pinned_max, 0, 65535), .standard = "4096",
      .text = "Links of their own that clients may hold at the upstream, while they block (BLPOP) "
              "or watch keys (WATCH)."},
+    {ROW, .name = "breaker-failures", INTEGER(breaker_failures, 0, 1000000), .standard = "5",
+     .text = "Commands in a row that the upstream did not answer in time, after which it is asked "
+             "no more until it answers a probe; 0: no such limit."},
+    {ROW, .name = "breaker-error-rate", INTEGER(breaker_error_rate, 0, 100), .unit = "percent",
+     .standard = "50",
+     .text = "The same for their share of the commands of ten seconds, from twenty on; 0: no such "
+             "limit."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
      .flags = CONFIG_IMMUTABLE, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "

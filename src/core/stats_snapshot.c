@@ -59,11 +59,13 @@ static double ratio(uint64_t part, uint64_t other)
 static void take_link(struct stats_snapshot *snapshot, const struct larder *larder)
 {
     snapshot->link_state = "none";
+    snapshot->breaker = "none";
     if (larder->link == NULL)
         return;
     snapshot->has_link = true;
     link_read_figures(larder->link, &snapshot->link);
     snapshot->link_state = stats_link_state_name(snapshot->link.state);
+    snapshot->breaker = breaker_state_name(snapshot->link.breaker);
     snapshot->link_up = link_state_is_up(snapshot->link.state);
     snapshot->link_state_age_ms = larder_now_ms(larder) - snapshot->link.state_since_ms;
     snprintf(snapshot->link_name, sizeof(snapshot->link_name), "%s", link_get_name(larder->link));

@@ -53,6 +53,7 @@ struct stats_snapshot {
     uint64_t round_trips_saved;
     bool has_link;
     struct link_figures link; /* zero without a link */
+    const char *breaker;      /* as breaker_state_name */
     const char *link_state;   /* "ready", ...; "none" without a link; borrowed for ever */
     char link_name[160];      /* "host:port", cut */
     char link_version[32];

@@ -33,6 +33,12 @@ void options_link_settings(const struct config *config, struct link_options *opt
     options->ping_interval_ms = config->upstream_ping_interval_ms;
     options->backoff_min_ms = config->upstream_backoff_min_ms;
     options->backoff_max_ms = config->upstream_backoff_max_ms;
+    options->breaker = (struct breaker_options){
+        .failures = (unsigned)config->breaker_failures,
+        .error_percent = (unsigned)config->breaker_error_rate,
+        .wait_min_ms = config->upstream_backoff_min_ms,
+        .wait_max_ms = config->upstream_backoff_max_ms,
+    };
     options->max_inflight = (size_t)config->upstream_max_inflight;
     options->max_reply_bytes = (size_t)config->proto_max_bulk_len_bytes * REPLY_FACTOR;
 }

@@ -5,20 +5,21 @@
 
 size_t entry_class(size_t key_len, size_t value_len)
 {
-    return mem_class(sizeof(struct entry) + key_len + value_len);
+    return mem_class(ENTRY_HEADER + key_len + value_len);
 }
 
 size_t entry_footprint(const struct entry *entry)
 {
-    return entry_class(entry->key_len, entry->value_len);
+    size_t extra = entry->flags & ENTRY_SOFT ? sizeof(struct entry_soft) : 0;
+    return entry_class(entry->key_len, entry->value_len + extra);
 }
 
-struct entry *entry_create(struct bytes key, struct bytes value)
+struct entry *entry_create(struct bytes key, struct bytes value, size_t extra)
 {
-    struct entry *entry = mem_try(sizeof(*entry) + key.len + value.len);
+    struct entry *entry = mem_try(ENTRY_HEADER + key.len + value.len + extra);
     if (entry == NULL)
         return NULL;
-    memset(entry, 0, sizeof(*entry));
+    memset(entry, 0, ENTRY_HEADER);
     entry->key_len = (uint32_t)key.len;
     entry->value_len = (uint32_t)value.len;
     if (key.len > 0)

@@ -1,13 +1,14 @@
 /* An L1 entry: header, key and value in one allocation.
  *
- *      0               6       8        12       16        20   22     23      24
- *     +---------------+-------+--------+--------+---------+----+------+-------+-----+-------+
- *     | deadline, ms  | gene- | access | value  | key     | db | kind | flags | key | value |
- *     | (monotonic,   | ration| (policy| length | length  |    |      |       |     |       |
- *     |  0: none) 48 b| 16 b  |  word) |        |         |    |      |       |     |       |
- *     +---------------+-------+--------+--------+---------+----+------+-------+-----+-------+
+ *      0               6       8        12       16        20   22     23      24     28
+ *     +---------------+-------+--------+--------+---------+----+------+-------+------+-----+-------+
+ *     | deadline, ms  | gene- | access | value  | key     | db | kind | flags | born | key | value |
+ *     | (monotonic,   | ration| (policy| length | length  |    |      |       |      |     |       |
+ *     |  0: none) 48 b| 16 b  |  word) |        |         |    |      |       |      |     |       |
+ *     +---------------+-------+--------+--------+---------+----+------+-------+------+-----+-------+
  *
- * Identity is (db, key). An entry whose generation is not its database's is dead: nothing finds it,
+ * A soft entry has a struct entry_soft behind the value: it may be of use when it is no longer
+ * fresh. Identity is (db, key). An entry whose generation is not its database's is dead: nothing finds it,
  * and the sweep frees it.
  *
  * Readers outside src/store use the accessors and never write. Knows no protocol. */
@@ -15,6 +16,9 @@
 #define LARDER_STORE_ENTRY_H
 
 #include "base/bytes.h"
+
+#include <stddef.h>
+#include <string.h>
 
 /* What an entry says about its key. */
 enum entry_kind {
@@ -26,6 +30,16 @@ enum entry_kind {
 enum entry_flag {
     ENTRY_CAPPED = 1,  /* the deadline is larder's own (l1-ttl); the key lives longer at L2 */
     ENTRY_PERSIST = 2, /* the key has no deadline at L2 (TTL is -1), whatever the entry's own is */
+    ENTRY_SOFT = 4,    /* a struct entry_soft follows the value */
+};
+
+/* What the tier knows of an entry that may be answered when it is no longer fresh. The store only
+ * keeps it. */
+struct entry_soft {
+    uint64_t fresh_until_ms : 48; /* monotonic; 0: as long as its link is trusted */
+    uint64_t policy : 16;         /* id */
+    uint32_t epoch;               /* of the link that it was read on */
+    uint32_t cost_ms;             /* of reading it */
 };
 
 struct entry {
@@ -37,10 +51,14 @@ struct entry {
     uint16_t db;
     uint8_t kind;  /* enum entry_kind */
     uint8_t flags; /* enum entry_flag, or-ed */
-    char data[];   /* key, then value */
+    uint32_t born; /* when it was put, in steps of ENTRY_BORN_MS; wraps after two years */
+    char data[];   /* key, then value, then struct entry_soft where the flag says so */
 };
 
-_Static_assert(sizeof(struct entry) == 24, "the drawing above");
+#define ENTRY_HEADER offsetof(struct entry, data)
+#define ENTRY_BORN_MS 16
+
+_Static_assert(ENTRY_HEADER == 28, "the drawing above");
 
 /* The key, borrowed until the entry is changed or removed. */
 static inline struct bytes entry_key(const struct entry *entry)
@@ -52,6 +70,20 @@ static inline struct bytes entry_key(const struct entry *entry)
 static inline struct bytes entry_value(const struct entry *entry)
 {
     return bytes_of(entry->data + entry->key_len, entry->value_len);
+}
+
+/* What follows the value of a soft entry. */
+static inline struct entry_soft entry_soft_of(const struct entry *entry)
+{
+    struct entry_soft soft;
+    memcpy(&soft, entry->data + entry->key_len + entry->value_len, sizeof(soft));
+    return soft;
+}
+
+/* Milliseconds since the entry was put. */
+static inline int64_t entry_age_ms(const struct entry *entry, int64_t now_ms)
+{
+    return (int64_t)((uint32_t)(now_ms / ENTRY_BORN_MS) - entry->born) * ENTRY_BORN_MS;
 }
 
 /* True when the entry has a deadline and it is not after now_ms (monotonic). */
@@ -73,9 +105,9 @@ size_t entry_footprint(const struct entry *entry);
  * ENTRY_LEN_MAX). */
 size_t entry_class(size_t key_len, size_t value_len);
 
-/* A new entry with copies of key and value (each at most ENTRY_LEN_MAX bytes), everything else
- * zero. Returns owned for entry_destroy, or NULL when there is no memory. */
-struct entry *entry_create(struct bytes key, struct bytes value)
+/* A new entry with copies of key and value (each at most ENTRY_LEN_MAX bytes) and room for `extra`
+ * bytes behind them, everything else zero. Returns owned for entry_destroy, or NULL when there is no memory. */
+struct entry *entry_create(struct bytes key, struct bytes value, size_t extra)
     __attribute__((warn_unused_result));
 
 /* Frees an entry; the index must have forgotten it. */

@@ -180,24 +180,37 @@ static enum store_result refuse(struct store *store, enum store_result result)
     return result;
 }
 
-static bool is_too_big(const struct store *store, struct bytes key, struct bytes value)
+/* Bytes of what is put behind the key. */
+static size_t space_of(const struct store_item *item)
 {
-    const struct store_options *options = &store->options;
-    if (key.len > ENTRY_LEN_MAX || value.len > ENTRY_LEN_MAX)
-        return true;
-    if (options->max_item_bytes != 0 && key.len + value.len > options->max_item_bytes)
-        return true;
-    return options->max_bytes != 0 &&
-           entry_class(key.len, value.len) + store->index.bytes > options->max_bytes;
+    return item->value.len + (item->soft != NULL ? sizeof(*item->soft) : 0);
 }
 
-static void describe(const struct store *store, struct entry *entry, const struct store_item *item)
+static bool is_too_big(const struct store *store, struct bytes key, const struct store_item *item)
+{
+    const struct store_options *options = &store->options;
+    if (key.len > ENTRY_LEN_MAX || item->value.len > ENTRY_LEN_MAX)
+        return true;
+    if (options->max_item_bytes != 0 && key.len + item->value.len > options->max_item_bytes)
+        return true;
+    return options->max_bytes != 0 &&
+           entry_class(key.len, space_of(item)) + store->index.bytes > options->max_bytes;
+}
+
+/* Key and value are in the entry already. */
+static void describe(const struct store *store, struct entry *entry, const struct store_item *item,
+                     int64_t now_ms)
 {
     int64_t deadline_ms = item->deadline_ms < DEADLINE_MAX ? item->deadline_ms : DEADLINE_MAX;
     entry->deadline_ms = (uint64_t)deadline_ms & DEADLINE_MAX;
     entry->generation = store->dbs[entry->db].generation;
     entry->kind = (uint8_t)item->kind;
     entry->flags = (uint8_t)item->flags;
+    entry->born = (uint32_t)(now_ms / ENTRY_BORN_MS);
+    if (item->soft == NULL)
+        return;
+    entry->flags |= ENTRY_SOFT;
+    memcpy(entry->data + entry->key_len + entry->value_len, item->soft, sizeof(*item->soft));
 }
 
 static uint32_t first_access(const struct store *store, int64_t now_ms)
@@ -218,7 +231,7 @@ static void overwrite(struct store *store, const struct index_at *at, const stru
     if (item->value.len > 0)
         memmove(entry->data + entry->key_len, item->value.ptr, item->value.len);
     entry->value_len = (uint32_t)item->value.len;
-    describe(store, entry, item);
+    describe(store, entry, item, now_ms);
     if (was_gone)
         entry->access = first_access(store, now_ms);
     else
@@ -275,11 +288,12 @@ static enum store_result put_new(struct store *store, unsigned slot, struct byte
                                  uint64_t hash, const struct store_item *item, struct entry *old,
                                  int64_t now_ms)
 {
-    struct entry *entry = entry_create(key, item->value);
+    struct entry *entry =
+        entry_create(key, item->value, item->soft != NULL ? sizeof(*item->soft) : 0);
     if (entry == NULL)
         return refuse(store, STORE_NO_MEMORY);
     entry->db = (uint16_t)slot;
-    describe(store, entry, item);
+    describe(store, entry, item, now_ms);
     entry->access = first_access(store, now_ms);
     if (old != NULL && store->is_lfu && !state_is_gone(store, old, now_ms)) {
         entry->access = old->access;
@@ -305,14 +319,14 @@ enum store_result store_put(struct store *store, unsigned db, struct bytes key, 
         store->counters.puts++;
         return STORE_OK;
     }
-    if (is_too_big(store, key, item->value))
+    if (is_too_big(store, key, item))
         return refuse(store, STORE_TOO_BIG);
     hash = index_hash(hash, slot);
     struct index_at at;
     struct entry *old = index_locate(&store->index, slot, key, hash, &at);
     enum store_result result = STORE_OK;
     if (old != NULL && item->value.len <= old->value_len && !state_is_dead(store, old) &&
-        entry_footprint(old) == entry_class(key.len, item->value.len))
+        entry_footprint(old) == entry_class(key.len, space_of(item)))
         overwrite(store, &at, item, now_ms);
     else
         result = put_new(store, slot, key, hash, item, old, now_ms);

@@ -108,7 +108,8 @@ struct store_item {
     struct bytes value;
     int64_t deadline_ms; /* monotonic; 0: none; at or before now: the key is removed, STORE_OK */
     enum entry_kind kind;
-    unsigned flags; /* enum entry_flag */
+    unsigned flags;                /* enum entry_flag but ENTRY_SOFT */
+    const struct entry_soft *soft; /* makes the entry a soft one; NULL: it is none */
 };
 
 /* Puts an entry in the place of any other of its key, evicting within a bounded effort when over

@@ -126,7 +126,7 @@ bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item
 static void fill(struct fetch *fetch, int64_t pttl)
 {
     struct tier *tier = fetch->tier;
-    struct store_item item;
+    struct store_item item = {0};
     size_t max = tier->options.max_item_bytes;
     if (fetch->answer == TIER_ERROR || (max != 0 && fetch->value.len > max) ||
         !fetch_plan(fetch, pttl, &item))

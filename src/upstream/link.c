@@ -72,7 +72,7 @@ static void give(struct link *link, unsigned db, struct bytes raw, link_reply_fn
 {
     bool down =
         link->figures.state == LINK_DOWN || (link->figures.state != LINK_READY && link->rejecting);
-    if (down || link->broken) {
+    if (down || link->broken || !breaker_allows(&link->breaker)) {
         link_reject(link, fn, ctx);
         return;
     }
@@ -129,6 +129,7 @@ struct link *link_create(struct loop *loop, struct link_options *options,
         link->resolver = resolver_create(loop);
     if (getrandom(&link->jitter, sizeof(link->jitter), GRND_NONBLOCK) < 0)
         link->jitter = (uint64_t)clock_read_ns();
+    breaker_init(&link->breaker, &link->options.breaker);
     timer_init(&link->retry, link_on_retry, link);
     timer_init(&link->tick, link_on_tick, link);
     link_set_state(link, LINK_CONNECTING); /* commands of the first turn wait */
@@ -222,6 +223,8 @@ void link_configure(struct link *link, struct link_options *options)
     link->options.backoff_max_ms = options->backoff_max_ms;
     link->options.max_inflight = options->max_inflight;
     link->options.max_reply_bytes = options->max_reply_bytes;
+    link->options.breaker = options->breaker;
+    breaker_configure(&link->breaker, &options->breaker);
     replace_text(&link->options.username, options->username);
     replace_text(&link->options.password, options->password);
     if (link->options.tracking != options->tracking)
@@ -246,12 +249,16 @@ void link_read_figures(const struct link *link, struct link_figures *figures)
 {
     *figures = link->figures;
     figures->inflight = link->ops.n;
+    figures->breaker = link->breaker.state;
+    figures->breaker_transitions = link->breaker.transitions;
+    figures->breaker_opened = link->breaker.opened;
 }
 
 void link_reset_counters(struct link *link)
 {
     struct link_figures *f = &link->figures;
     f->commands = f->replies = f->errors = f->timeouts = f->failures = f->connects_failed = 0;
+    link->breaker.transitions = link->breaker.opened = 0;
     f->invalidations = f->invalidations_all = f->bytes_out = f->bytes_in = f->reads = f->writes = 0;
 }
 

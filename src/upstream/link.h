@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "net/loop.h"
 #include "upstream/address.h"
+#include "upstream/breaker.h"
 
 /* What became of an operation. */
 enum link_outcome {
@@ -57,8 +58,9 @@ struct link_options {
     int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
     int64_t backoff_min_ms;
     int64_t backoff_max_ms;
-    size_t max_inflight;    /* operations not yet answered */
-    size_t max_reply_bytes; /* of one reply */
+    size_t max_inflight;            /* operations not yet answered */
+    size_t max_reply_bytes;         /* of one reply */
+    struct breaker_options breaker; /* all zero: only for lost connections */
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_READY };
@@ -83,6 +85,9 @@ struct link_figures {
     uint64_t bytes_in;
     uint64_t reads; /* system calls */
     uint64_t writes;
+    enum breaker_state breaker;
+    uint64_t breaker_transitions;
+    uint64_t breaker_opened;
     int64_t rtt_us; /* smoothed time from sending to reply (EWMA, 1/8) */
 };
 
@@ -139,6 +144,10 @@ static inline bool link_state_is_up(enum link_state state)
 }
 
 enum link_state link_get_state(const struct link *link);
+
+/* True when an operation given now is sent, or waits for the link that is on its way up; false: it is
+ * refused, since the link is down or its circuit breaker is open. */
+bool link_is_available(const struct link *link);
 
 /* True when the link can't take another operation now; readers of clients should pause. */
 bool link_is_full(const struct link *link);

@@ -91,6 +91,8 @@ void link_take_down(struct link *link)
             link->figures.last_error);
     link->figures.connects_failed++;
     link->rejecting = true;
+    breaker_open(&link->breaker, link_now_ms(link));
+    link_end_probe(link, false);
     link_fail_all(link, LINK_REFUSED);
     int64_t wait = link->login_refused ? LOGIN_RETRY_MS : next_backoff(link);
     link->login_refused = false;
@@ -101,6 +103,7 @@ void link_come_up(struct link *link)
 {
     link_set_state(link, LINK_READY);
     link->rejecting = false;
+    breaker_close(&link->breaker, link_now_ms(link));
     link->ping_sent = false;
     link->figures.epoch++;
     LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, tracking %s",
@@ -204,6 +207,8 @@ static void start_attempt(struct link *link)
 {
     timer_disarm(&link->loop->timers, &link->retry);
     link_set_state(link, LINK_CONNECTING);
+    if (!breaker_allows(&link->breaker))
+        breaker_probe_begin(&link->breaker);
     link->attempt_until_ms = link_now_ms(link) + link->options.connect_timeout_ms;
     link_arm_tick(link);
     if (link->options.address.path != NULL) {

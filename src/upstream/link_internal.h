@@ -6,6 +6,7 @@
  *     link_io.c         reading and writing
  *     link_ops.c        the queue of operations, and how they fail
  *     link_time.c       deadlines and pings
+ *     link_breaker.c    the circuit breaker: failures, probes, refusals
  *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
 #ifndef LARDER_UPSTREAM_LINK_INTERNAL_H
 #define LARDER_UPSTREAM_LINK_INTERNAL_H
@@ -23,6 +24,7 @@ enum link_op_flag {
     OP_ABANDONED = 2, /* its deadline passed; the reply is dropped */
     OP_UNBOUNDED = 8, /* has no deadline */
     OP_INTERNAL = 4,  /* SELECT or PING of the link itself */
+    OP_PROBE = 16,    /* of these: the circuit breaker's */
 };
 
 struct link_op {
@@ -76,9 +78,10 @@ struct link {
     struct timer tick;  /* deadlines, pings, the connect time-out */
 
     struct link_ops ops;
-    struct buf backlog;          /* commands given while on the way up */
-    uint64_t given;              /* bytes of commands since the last loss */
-    uint64_t written;            /* of these, what the socket has taken */
+    struct buf backlog; /* commands given while on the way up */
+    uint64_t given;     /* bytes of commands since the last loss */
+    uint64_t written;   /* of these, what the socket has taken */
+    struct breaker breaker;
     const char *refusal;         /* why a constructor refused a reply; static, NULL: it did not */
     struct link_reject *rejects; /* owned */
     size_t n_rejects, rejects_cap;
@@ -162,6 +165,16 @@ bool link_write_some(struct link *link);
  * for a ping. */
 void link_arm_tick(struct link *link);
 void link_on_tick(struct timer *timer, void *ctx);
+
+/* link_breaker.c */
+/* An operation was not answered in time. */
+void link_count_failure(struct link *link);
+/* When a probe of a READY link is due, or INT64_MAX; and sends it if it is. */
+int64_t link_probe_due_ms(const struct link *link);
+void link_probe(struct link *link);
+void link_end_probe(struct link *link, bool answered);
+/* Writes the error with which an operation is refused now. Returns as snprintf. */
+int link_refusal_text(const struct link *link, char *text, size_t size);
 
 /* link.c */
 void link_set_error(struct link *link, const char *format, ...)

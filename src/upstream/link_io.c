@@ -49,7 +49,9 @@ static bool take_reply(struct link *link)
     link->figures.rtt_us += (link->loop->clock.mono_us - op.sent_us - link->figures.rtt_us) / 8;
     if (op.flags & OP_INTERNAL) {
         bool is_ping = op.flags & OP_WRITE;
-        if (is_ping)
+        if (op.flags & OP_PROBE)
+            link_end_probe(link, true);
+        else if (is_ping)
             link->ping_sent = false;
         else if (type == '-') /* what follows would run in another database */
             link_set_error(link, "SELECT failed: %.*s", (int)link->reply.len - 3,
@@ -58,6 +60,8 @@ static bool take_reply(struct link *link)
     }
     if (type == '-')
         link->figures.errors++;
+    if (!(op.flags & OP_ABANDONED))
+        breaker_success(&link->breaker);
     if (op.fn != NULL && !(op.flags & OP_ABANDONED))
         op.fn(op.ctx, LINK_REPLY, buf_bytes(&link->reply));
     if (op.fn != NULL && (op.flags & OP_ABANDONED) && (op.flags & OP_WRITE))

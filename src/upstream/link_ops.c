@@ -100,10 +100,8 @@ void link_run_rejects(struct link *link)
     size_t n = link->n_rejects; /* those that callbacks add wait for the next turn */
     if (n == 0)
         return;
-    char error[sizeof(link->figures.last_error) + ADDRESS_TEXT_MAX + 32];
-    const char *why =
-        link->figures.last_error[0] != '\0' ? link->figures.last_error : "not connected yet";
-    int len = snprintf(error, sizeof(error), "-UPSTREAM %s is down: %s\r\n", link->name, why);
+    char error[sizeof(link->figures.last_error) + ADDRESS_TEXT_MAX + 64];
+    int len = link_refusal_text(link, error, sizeof(error));
     for (size_t i = 0; i < n; i++) {
         struct link_reject item = link->rejects[i];
         item.fn(item.ctx, LINK_REFUSED, bytes_of(error, (size_t)len));

@@ -30,6 +30,8 @@ void link_arm_tick(struct link *link)
         int64_t due = link->last_read_ms + link->options.ping_interval_ms;
         at = due < at ? due : at;
     }
+    int64_t probe = link_probe_due_ms(link);
+    at = probe < at ? probe : at;
     if (at == INT64_MAX)
         timer_disarm(&link->loop->timers, &link->tick);
     else
@@ -48,9 +50,12 @@ static void time_out_ops(struct link *link)
             return;
         op->flags |= OP_ABANDONED;
         link->ops.n_abandoned++;
+        if (op->flags & OP_PROBE)
+            link_end_probe(link, false);
         if (op->fn == NULL)
             continue;
         link->figures.timeouts++;
+        link_count_failure(link);
         link_reply_fn *fn = op->fn;
         fn(op->ctx, LINK_FAILED, bytes_of(error, (size_t)len)); /* may move the ring */
     }
@@ -92,6 +97,7 @@ void link_on_tick(struct timer *timer, void *ctx)
             link_take_down(link);
             return;
         }
+        link_probe(link);
         if (!link->ping_sent && now - link->last_read_ms >= link->options.ping_interval_ms)
             send_ping(link);
     }

@@ -38,7 +38,7 @@ static uint64_t hash_of(struct bytes key)
 static bool insert(const char *name, bool is_volatile)
 {
     struct bytes key = bytes_of_str(name);
-    struct entry *entry = entry_create(key, BYTES("v"));
+    struct entry *entry = entry_create(key, BYTES("v"), 0);
     support_assert(entry != NULL);
     mem_fail_after(fail_after);
     bool done = index_insert(&index_, entry, hash_of(key), is_volatile);
@@ -253,7 +253,7 @@ START_TEST(databases_are_apart)
 {
     struct bytes key = BYTES("k");
     for (unsigned db = 0; db < 40; db++) {
-        struct entry *entry = entry_create(key, BYTES("v"));
+        struct entry *entry = entry_create(key, BYTES("v"), 0);
         entry->db = (uint16_t)db;
         uint64_t hash = index_hash(hash_bytes(&secret, key.ptr, key.len), db);
         support_assert(index_insert(&index_, entry, hash, false));
