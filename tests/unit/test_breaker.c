@@ -15,6 +15,7 @@ static void start(void)
     struct breaker_options options = {
         .failures = 3, .error_percent = 50, .wait_min_ms = WAIT_MIN, .wait_max_ms = WAIT_MAX};
     breaker_init(&breaker, &options);
+    breaker_close(&breaker, START); /* the window begins */
 }
 
 static void miss(unsigned n, int64_t now_ms)
