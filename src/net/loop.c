@@ -23,7 +23,7 @@ int loop_init(struct loop *loop)
     return 0;
 }
 
-static void free_retired(struct loop *loop)
+void loop_free_retired(struct loop *loop)
 {
     /* Freeing may retire more. */
     for (size_t i = 0; i < loop->n_retired; i++) {
@@ -35,7 +35,7 @@ static void free_retired(struct loop *loop)
 
 void loop_deinit(struct loop *loop)
 {
-    free_retired(loop);
+    loop_free_retired(loop);
     mem_free(loop->retired);
     timers_deinit(&loop->timers);
     close(loop->epoll_fd);
@@ -98,7 +98,7 @@ void loop_turn(struct loop *loop, int max_wait_ms)
     timers_run(&loop->timers, loop->clock.mono_ms);
     for (size_t i = 0; i < loop->n_hooks; i++)
         loop->hooks[i].fn(loop, loop->hooks[i].ctx);
-    free_retired(loop);
+    loop_free_retired(loop);
     loop->turns++;
     int64_t took_us = clock_read_ns() / 1000 - start_us;
     if (took_us > loop->longest_turn_us)

@@ -106,4 +106,8 @@ void loop_unwatch(struct loop *loop, struct loop_watch *watch);
 /* Calls fn(ptr) when the turn has ended and no callback can hold it any more. */
 void loop_retire(struct loop *loop, loop_free_fn *fn, void *ptr);
 
+/* Frees what is retired now, when no turn is under way: for what needs others that are about to be
+ * destroyed. */
+void loop_free_retired(struct loop *loop);
+
 #endif

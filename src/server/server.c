@@ -196,6 +196,7 @@ void server_destroy(struct larder *larder)
     listen_close(larder);
     while ((client = TAILQ_FIRST(&larder->clients)) != NULL)
         client_close(client, "larder is shutting down");
+    loop_free_retired(&larder->loop); /* what waits on links of clients ends while L1 is there */
     warm_jobs_destroy(larder->warm_jobs);
     pinned_pool_destroy(larder->pinned);
     pubsub_destroy(larder->pubsub);

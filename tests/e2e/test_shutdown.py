@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.resp import OK, Closed, Conn, Error, encode, poll
+from support.stats import info
 
 SLOW = "local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i end return 'finished'"
 
@@ -15,6 +16,11 @@ def taken(larder, name):
     mark = b" cmd=%s " % name.encode()
     with larder.conn() as other:
         poll(lambda: mark in other("CLIENT", "LIST"), 10.0, why=f"{name} is being served")
+
+
+def blocked_at(server):
+    with server.conn() as conn:
+        return int(info(conn, "clients")["blocked_clients"])
 
 
 @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
@@ -94,6 +100,26 @@ def test_a_reply_that_nobody_reads_does_not_hold_it(new_redis, new_larder):
         begin = time.monotonic()
         larder.stop()
         assert time.monotonic() - begin < 4
+
+
+def test_who_waits_at_l2_does_not_hold_it(new_redis, new_larder):
+    l2 = new_redis()
+    larder = new_larder(l2, "--shutdown-timeout", "0")
+    conns = [larder.conn() for _ in range(100)]
+    try:
+        assert conns[0]("WATCH", "k") == OK
+        for conn in conns[1:50]:
+            conn.send(encode("BLPOP", "never", 0))
+        poll(lambda: blocked_at(l2) == 49, 10.0)
+        for conn in conns[50:]:
+            conn.send(encode("BLPOP", "never", 0))      # links that may still connect
+        larder.stop()
+        poll(lambda: blocked_at(l2) == 0, 10.0)
+        for conn in conns:
+            conn.until_closed()
+    finally:
+        for conn in conns:
+            conn.close()
 
 
 def test_while_l2_is_away(new_redis, new_larder):
