@@ -2,6 +2,8 @@
  *
  * A prefix is looked for in the whole store, in slices: one at once, which is all that a small
  * store needs, then one a turn, so that no other client waits. The reply comes when all are gone. */
+#include "command/cache_invalidate.h"
+
 #include "command/cache_handlers.h"
 
 #include "base/mem.h"
@@ -12,6 +14,7 @@
 #define SLICE_US 500
 
 struct prefix_walk {
+    LIST_ENTRY(prefix_walk) link; /* larder->prefix_walks, once it has a slot */
     struct larder *larder;
     struct reply_slot *slot; /* NULL: the call is still there */
     struct timer timer;
@@ -72,6 +75,8 @@ static void finish(struct prefix_walk *walk, struct reply *reply)
 {
     if (walk->no_memory)
         reply_error(reply, "ERR out of memory, keys with this prefix may be left");
+    else if (walk->cursor != 0)
+        reply_error(reply, "ERR larder is shutting down, keys with this prefix are left");
     else
         reply_int(reply, (int64_t)walk->n_dropped);
     buf_deinit(&walk->prefix);
@@ -79,18 +84,33 @@ static void finish(struct prefix_walk *walk, struct reply *reply)
     mem_free(walk);
 }
 
+/* Ends a walk whose call has gone. */
+static void finish_later(struct prefix_walk *walk)
+{
+    struct reply_slot *slot = walk->slot;
+    struct reply reply = slot_begin(slot);
+    LIST_REMOVE(walk, link);
+    finish(walk, &reply);
+    slot_finish(slot, &reply);
+}
+
 static void next_slice(struct timer *timer, void *ctx)
 {
     struct prefix_walk *walk = ctx;
     struct larder *larder = walk->larder;
-    if (!walk_on(walk)) {
+    if (walk_on(walk))
+        finish_later(walk);
+    else
         timer_arm(&larder->loop.timers, timer, larder_now_ms(larder));
-        return;
+}
+
+void cache_invalidate_end_all(struct larder *larder)
+{
+    struct prefix_walk *walk;
+    while ((walk = LIST_FIRST(&larder->prefix_walks)) != NULL) {
+        timer_disarm(&larder->loop.timers, &walk->timer);
+        finish_later(walk);
     }
-    struct reply_slot *slot = walk->slot;
-    struct reply reply = slot_begin(slot);
-    finish(walk, &reply);
-    slot_finish(slot, &reply);
 }
 
 static void invalidate_prefix(struct call *call)
@@ -108,6 +128,7 @@ static void invalidate_prefix(struct call *call)
         return;
     }
     walk->slot = call_defer(call);
+    LIST_INSERT_HEAD(&larder->prefix_walks, walk, link);
     timer_arm(&larder->loop.timers, &walk->timer, larder_now_ms(larder));
 }
 

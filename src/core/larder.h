@@ -42,6 +42,7 @@ struct larder_rate {
     unsigned next;
 };
 
+struct prefix_walk;
 struct warm_jobs;
 struct pinned_pool;
 struct tracking;
@@ -50,12 +51,13 @@ struct larder {
     struct loop loop;
     struct config config;
     struct conn_shared conns;
-    struct tier *tier;              /* owned; holds store and link */
-    struct store *store;            /* borrowed from tier */
-    struct link *link;              /* borrowed from tier; NULL: L1 alone */
-    struct pinned_pool *pinned;     /* owned; NULL: L1 alone */
-    struct command_table *commands; /* owned */
-    struct warm_jobs *warm_jobs;    /* owned */
+    struct tier *tier;                     /* owned; holds store and link */
+    struct store *store;                   /* borrowed from tier */
+    struct link *link;                     /* borrowed from tier; NULL: L1 alone */
+    struct pinned_pool *pinned;            /* owned; NULL: L1 alone */
+    struct command_table *commands;        /* owned */
+    struct warm_jobs *warm_jobs;           /* owned */
+    LIST_HEAD(, prefix_walk) prefix_walks; /* CACHE INVALIDATE PREFIX, those under way */
     struct listener listeners[LARDER_LISTENERS_MAX];
     size_t n_listeners;
     struct client_list clients;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "command/cache_invalidate.h"
 #include "command/families.h"
 #include "core/push.h"
 #include "core/tracking.h"
@@ -194,6 +195,7 @@ void server_destroy(struct larder *larder)
     struct client *client;
     cron_stop(larder);
     listen_close(larder);
+    cache_invalidate_end_all(larder);
     while ((client = TAILQ_FIRST(&larder->clients)) != NULL)
         client_close(client, "larder is shutting down");
     loop_free_retired(&larder->loop); /* what waits on links of clients ends while L1 is there */

@@ -1,6 +1,7 @@
 """CACHE in depth: what EXPLAIN tells, prefixes in large stores, and how CACHE WARM reads its words,
 keeps its limits and behaves to those who wait."""
 
+import signal
 import time
 
 import pytest
@@ -159,6 +160,21 @@ def test_a_client_that_leaves_its_prefix(new_larder):
         with larder.conn() as leaver:
             leaver.send(encode("CACHE", "INVALIDATE", "PREFIX", "k:"))
         poll(lambda: conn("DBSIZE") == 0)
+
+
+def test_a_stop_in_the_middle_of_a_prefix(new_larder):
+    """The walk, which has hardly begun, is freed: the sanitizer's check of leaks sees it."""
+    larder = new_larder(None, "--shutdown-timeout", "0")
+    with larder.conn() as conn, larder.conn() as leaver:
+        for part in range(0, 200000, 5000):
+            conn("MSET", *[w for i in range(part, part + 5000) for w in (f"k:{i}", "v")])
+        larder.signal(signal.SIGSTOP)
+        conn.send(encode("CACHE", "INVALIDATE", "PREFIX", "k:"))
+        leaver.send(encode("CACHE", "INVALIDATE", "PREFIX", "n:"))
+        larder.signal(signal.SIGTERM)
+        larder.stop()       # it goes on, with the commands and the signal before it
+        for waiter in (conn, leaver):
+            assert b":" not in waiter.until_closed(), "the walk had ended: more keys are needed"
 
 
 def test_a_key_called_prefix(pair):
