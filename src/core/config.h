@@ -36,6 +36,7 @@ enum config_group {
     CONFIG_OTHER = 1 << 5
 };
 
+enum config_fail_mode { CONFIG_FAIL_ERROR, CONFIG_FAIL_MISS, CONFIG_FAIL_STALE };
 enum config_coherence { CONFIG_COHERENCE_TRACKING, CONFIG_COHERENCE_TTL };
 
 /* Classes of client-output-buffer-limit. */
@@ -106,6 +107,8 @@ struct config {
     int64_t upstream_pinned_max;
     int64_t breaker_failures;   /* 0: off */
     int64_t breaker_error_rate; /* percent; 0: off */
+    enum config_fail_mode upstream_fail_mode;
+    int64_t upstream_retry_budget; /* percent of fetches; 0: none */
     enum config_coherence coherence;
 
     /* Warming */

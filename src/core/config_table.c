@@ -47,6 +47,13 @@ static const struct config_choice levels[] = {
     {"warning", LOG_WARNING}, {"nothing", LOG_NOTHING}, {NULL, 0},
 };
 
+static const struct config_choice fail_modes[] = {
+    {"error", CONFIG_FAIL_ERROR},
+    {"miss", CONFIG_FAIL_MISS},
+    {"stale", CONFIG_FAIL_STALE},
+    {NULL, 0},
+};
+
 static const struct config_choice coherences[] = {
     {"tracking", CONFIG_COHERENCE_TRACKING},
     {"ttl", CONFIG_COHERENCE_TTL},
@@ -180,6 +187,15 @@ static const struct config_row rows[] = {
      .standard = "50",
      .text = "The same for their share of the commands of ten seconds, from twenty on; 0: no such "
              "limit."},
+    {ROW, .name = "upstream-fail-mode",
+     CHOICE(upstream_fail_mode, enum config_fail_mode, fail_modes), .standard = "error",
+     .text = "What reads that L1 keeps are answered with when the upstream can't be asked: error, "
+             "miss (as if the key did not exist) or stale (the old value, for an hour where "
+             "stale-if-error says nothing else; error where there is none)."},
+    {ROW, .name = "upstream-retry-budget", INTEGER(upstream_retry_budget, 0, 100),
+     .unit = "percent", .standard = "10",
+     .text = "Share of the fetches that may be sent once more when the link was lost before their "
+             "reply; 0: none."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
      .flags = CONFIG_IMMUTABLE, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "

@@ -9,11 +9,23 @@
 /* Largest reply that is taken from L2: a bulk of proto-max-bulk-len with room for its frame, times two for replies of many. */
 #define REPLY_FACTOR 2
 
+/* How long a value may be answered stale under `upstream-fail-mode stale` where stale-if-error says nothing. */
+#define FAIL_STALE_MS ((int64_t)3600 * 1000)
+
 void options_tier(const struct config *config, struct tier_options *options)
 {
     options->l1_enabled = config->l1_enabled;
-    options->l1_ttl_ms = config->l1_ttl_s * 1000;
-    options->max_item_bytes = (size_t)config->l1_max_item_bytes;
+    options->policy = (struct policy){
+        .ttl_ms = config->l1_ttl_s * 1000,
+        .negative_ttl_ms = -1,
+        .max_item_bytes = (size_t)config->l1_max_item_bytes,
+        .l2_ttl_factor = 1,
+    };
+    if (config->upstream_fail_mode == CONFIG_FAIL_STALE && options->policy.sie_ms == 0)
+        options->policy.sie_ms = FAIL_STALE_MS;
+    options->fail_mode =
+        config->upstream_fail_mode == CONFIG_FAIL_MISS ? TIER_FAIL_MISS : TIER_FAIL_ERROR;
+    options->retry_percent = (unsigned)config->upstream_retry_budget;
     options->n_dbs = (unsigned)config->databases;
     options->max_variants = (unsigned)config->l1_max_variants;
 }

@@ -1,9 +1,12 @@
 /* Where L1 and L2 meet; see tier.h. */
 #include "tier/reply_dbs.h"
+#include "tier/stale.h"
 #include "tier/tier_internal.h"
 
 #include "base/log.h"
 #include "base/mem.h"
+
+#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -20,8 +23,7 @@ static void on_invalidate(void *ctx, struct bytes key)
     struct tier *tier = ctx;
     uint64_t hash = store_hash(tier->store, key);
     /* In every database of the store: anchors of replies are named as their keys. */
-    tier->counters.invalidated +=
-        store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
+    tier->counters.invalidated += tier_drop_key_everywhere(tier, key, hash);
     if (tier->n_fetches > 0)
         fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_PUSH);
     if (tier->on_changed != NULL)
@@ -31,7 +33,7 @@ static void on_invalidate(void *ctx, struct bytes key)
 static void on_invalidate_all(void *ctx)
 {
     struct tier *tier = ctx;
-    store_flush_all(tier->store);
+    tier_flush_all(tier, DROP_FLUSH);
     fetch_doom_all(tier, -1, DOOM_BY_PUSH);
     tier->counters.flushes_push++;
     if (tier->on_all_changed != NULL)
@@ -48,7 +50,8 @@ static void on_link_up(void *ctx)
 static void on_link_down(void *ctx)
 {
     struct tier *tier = ctx;
-    size_t n = store_flush_all(tier->store);
+    size_t n = tier_flush_hard(tier);
+    stale_on_link_down(tier);
     fetch_doom_all(tier, -1, DOOM_BY_LOSS);
     tier->counters.flushes_link++;
     LOG(LOG_NOTICE, "Dropped %zu entries of L1: their invalidations can't arrive any more", n);
@@ -61,13 +64,28 @@ static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, 
 
 /* Life cycle */
 
+void tier_policies_changed(struct tier *tier)
+{
+    tier->is_special =
+        tier->n_dbs > 0 && tier->link != NULL && policy_table_is_special(tier->policies);
+}
+
+static void set_options(struct tier *tier, const struct tier_options *options)
+{
+    tier->options = *options;
+    policy_table_set_default(tier->policies, &options->policy);
+    tier_policies_changed(tier);
+}
+
 struct tier *tier_create(struct loop *loop, struct store *store, struct link_options *link_options,
                          const struct tier_options *options)
 {
     struct tier *tier = mem_zalloc(sizeof(*tier));
     tier->loop = loop;
     tier->store = store;
-    tier->options = *options;
+    tier->policies = policy_table_create();
+    tier->random = (uint64_t)clock_read_ns();
+    tier->retries_left = RETRIES_MAX;
     if (store_get_options(store)->n_dbs >= reply_dbs_total(options->n_dbs))
         tier->n_dbs = options->n_dbs;
     tier->fetches = mem_zalloc(FETCH_BUCKETS * sizeof(*tier->fetches));
@@ -75,6 +93,7 @@ struct tier *tier_create(struct loop *loop, struct store *store, struct link_opt
         tier->link = link_create(loop, link_options, &handlers, tier);
         loop_add_hook(loop, link_flush, tier->link);
     }
+    set_options(tier, options);
     return tier;
 }
 
@@ -83,6 +102,7 @@ void tier_destroy(struct tier *tier)
     if (tier->link != NULL)
         link_destroy(tier->link);
     store_destroy(tier->store);
+    policy_table_destroy(tier->policies);
     mem_free(tier->fetches);
     buf_deinit(&tier->scratch);
     buf_deinit(&tier->reply_name);
@@ -95,7 +115,12 @@ void tier_configure(struct tier *tier, const struct tier_options *options)
 {
     if (tier->options.l1_enabled && !options->l1_enabled)
         tier_drop_all(tier);
-    tier->options = *options;
+    set_options(tier, options);
+}
+
+struct policy_table *tier_policies(struct tier *tier)
+{
+    return tier->policies;
 }
 
 struct store *tier_store(struct tier *tier)
@@ -124,22 +149,13 @@ void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes ke
 
 /* Reads */
 
-static inline const struct entry *count(struct tier *tier, const struct entry *entry)
-{
-    if (entry == NULL) {
-        tier->counters.misses++;
-        return NULL;
-    }
-    tier->counters.hits++;
-    tier->counters.negative_hits += entry->kind == ENTRY_ABSENT;
-    return entry;
-}
-
 const struct entry *tier_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
 {
     if (__builtin_expect(!tier->options.l1_enabled, 0))
         return NULL;
-    return count(tier, store_find(tier->store, db, key, hash, tier->loop->clock.mono_ms));
+    if (__builtin_expect(tier->is_special, 0))
+        return stale_find(tier, db, key, hash, STALE_FIND);
+    return tier_count(tier, store_find(tier->store, db, key, hash, tier->loop->clock.mono_ms));
 }
 
 const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct bytes key,
@@ -147,14 +163,18 @@ const struct entry *tier_find_untouched(struct tier *tier, unsigned db, struct b
 {
     if (!tier->options.l1_enabled)
         return NULL;
-    return count(tier, store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms));
+    if (tier->is_special)
+        return stale_find(tier, db, key, hash, STALE_FIND_UNTOUCHED);
+    return tier_count(tier, store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms));
 }
 
 const struct entry *tier_peek(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
 {
-    return tier->options.l1_enabled
-               ? store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms)
-               : NULL;
+    if (!tier->options.l1_enabled)
+        return NULL;
+    if (tier->is_special)
+        return stale_find(tier, db, key, hash, STALE_PEEK);
+    return store_peek(tier->store, db, key, hash, tier->loop->clock.mono_ms);
 }
 
 static void on_pass_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
@@ -179,15 +199,13 @@ bool tier_drop(struct tier *tier, unsigned db, struct bytes key)
 {
     uint64_t hash = store_hash(tier->store, key);
     fetch_doom_key(tier, db, key, hash, DOOM_BY_WRITE);
-    bool had_replies = tier_reply_drop(tier, db, key, hash) > 0;
-    return store_remove(tier->store, db, key, hash, tier->loop->clock.mono_ms) || had_replies;
+    return tier_drop_key(tier, db, key, hash, DROP_COMMAND) > 0;
 }
 
 void tier_drop_everywhere(struct tier *tier, struct bytes key)
 {
     uint64_t hash = store_hash(tier->store, key);
-    tier->counters.invalidated +=
-        store_remove_everywhere(tier->store, key, hash, tier->loop->clock.mono_ms);
+    tier->counters.invalidated += tier_drop_key_everywhere(tier, key, hash);
     if (tier->n_fetches > 0)
         fetch_doom_key_everywhere(tier, key, hash, DOOM_BY_WRITE);
 }
@@ -200,7 +218,7 @@ void tier_doom_fetches(struct tier *tier)
 size_t tier_drop_all(struct tier *tier)
 {
     fetch_doom_all(tier, -1, DOOM_BY_WRITE);
-    return store_flush_all(tier->store);
+    return tier_flush_all(tier, DROP_FLUSH);
 }
 
 void tier_read_counters(const struct tier *tier, struct tier_counters *counters)

@@ -18,6 +18,8 @@
 #include "base/buf.h"
 #include "net/loop.h"
 #include "store/store.h"
+#include "tier/drops.h"
+#include "tier/policy.h"
 #include "upstream/link.h"
 
 enum tier_answer {
@@ -33,10 +35,18 @@ typedef void tier_fetch_fn(void *ctx, enum tier_answer answer, struct bytes byte
 /* `reply` is a whole RESP3 reply of L2, or an error of larder. */
 typedef void tier_reply_fn(void *ctx, struct bytes reply);
 
+/* What reads are answered with when L2 can't be asked, and no stale value may be. */
+enum tier_fail_mode {
+    TIER_FAIL_ERROR, /* an error */
+    TIER_FAIL_MISS,  /* as if the key did not exist */
+};
+
 struct tier_options {
     bool l1_enabled;
-    int64_t l1_ttl_ms;     /* cap on an entry's life; 0: none */
-    size_t max_item_bytes; /* larger values are not kept; 0: no limit but the store's */
+    struct policy policy; /* of keys that no other policy is for */
+    enum tier_fail_mode fail_mode;
+    unsigned
+        retry_percent; /* fetches that may be sent once more after the link was lost, of all; 0: none */
     unsigned n_dbs; /* of clients; the store has reply_dbs_total of it, else no replies are kept */
     unsigned max_variants; /* cached replies of one key; 0: none are kept */
 };
@@ -53,7 +63,15 @@ struct tier_counters {
     uint64_t fills; /* put into L1 */
     uint64_t fills_doomed_by_write;
     uint64_t fills_doomed_by_push;
-    uint64_t fills_refused; /* too big, or no room */
+    uint64_t fills_refused;          /* too big, or no room */
+    uint64_t fills_allocated;        /* of fills: values of writes */
+    uint64_t stale_while_revalidate; /* of hits: answered while they were fetched anew */
+    uint64_t stale_if_error;         /* answered because L2 could not be asked */
+    uint64_t failed_as_missing;      /* answered as missing for the same reason */
+    uint64_t early_refreshes;
+    uint64_t observed_hits; /* hits that `mode=observe` did not use */
+    uint64_t denied;        /* reads under `mode=deny` */
+    uint64_t retries;       /* fetches that were sent a second time */
     uint64_t reply_hits;    /* of hits: cached replies */
     uint64_t reply_fills;   /* of fills: cached replies */
     uint64_t reply_resets;  /* times that a key had max_variants replies, and all of them went */
@@ -74,6 +92,10 @@ struct tier *tier_create(struct loop *loop, struct store *store, struct link_opt
                          const struct tier_options *options) __attribute__((returns_nonnull));
 void tier_destroy(struct tier *tier);
 void tier_configure(struct tier *tier, const struct tier_options *options);
+
+/* The policies of prefixes, for reading and changing; a change wants tier_policies_changed. Borrowed. */
+struct policy_table *tier_policies(struct tier *tier);
+void tier_policies_changed(struct tier *tier);
 
 struct store *tier_store(struct tier *tier);
 struct link *tier_link(struct tier *tier); /* NULL: L1 alone */
@@ -117,7 +139,8 @@ struct tier_read {
     struct bytes name;        /* of the command, always in the same spelling; without NUL */
     const struct bytes *args; /* behind the key */
     size_t n_args;
-    struct bytes raw; /* the whole command, a RESP array */
+    struct bytes raw;    /* the whole command, a RESP array */
+    const char *missing; /* what a missing key's reply is, in RESP3; static; NULL: not known */
 };
 
 /* A reply from L1. */
@@ -176,6 +199,26 @@ void tier_drop_everywhere(struct tier *tier, struct bytes key);
 void tier_doom_fetches(struct tier *tier);
 /* Drops everything. Returns how many entries there were. */
 size_t tier_drop_all(struct tier *tier);
+
+/* Why a key left L1 last, and why a database or all of it did last; borrowed until the tier changes, NULL: not known. */
+const struct drop *tier_last_drop(const struct tier *tier, unsigned db, uint64_t hash);
+const struct drop *tier_last_flush(const struct tier *tier);
+
+/* What L1 holds of a key, fresh or not, for looking at. */
+struct tier_explanation {
+    const struct entry *
+        entry; /* the string, else the anchor of the replies; NULL: nothing. Borrowed as store_peek's */
+    unsigned n_replies;
+    bool is_absent;              /* the key does not exist */
+    bool is_fresh;               /* may be answered */
+    bool is_stale;               /* may be answered now, though not fresh */
+    int64_t fresh_ms;            /* until it is no longer fresh; -1: no end is known */
+    uint32_t epoch;              /* of the link that it was read on */
+    const struct policy *policy; /* the key's; borrowed until policies change */
+};
+void tier_explain(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                  struct tier_explanation *explanation);
+uint32_t tier_epoch(const struct tier *tier);
 
 void tier_read_counters(const struct tier *tier, struct tier_counters *counters);
 void tier_reset_counters(struct tier *tier);

@@ -1,4 +1,6 @@
-/* Fetches: single flight, filling L1, doom. The rules are in tier.h, the proof in doc/design.md. */
+/* Fetches: single flight, doom, retries. The rules are in tier.h, the proof in doc/design.md. */
+#include "tier/reply_dbs.h"
+#include "tier/stale.h"
 #include "tier/tier_internal.h"
 
 #include "base/mem.h"
@@ -17,15 +19,26 @@ static bool is_key(const struct fetch *fetch, struct bytes key, uint64_t hash)
     return fetch->hash == hash && bytes_equal(bytes_of(fetch->key, fetch->key_len), key);
 }
 
+struct bytes fetch_name(const struct fetch *fetch)
+{
+    return bytes_of(fetch->key + fetch->key_len, fetch->name_len);
+}
+
 struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
                          struct bytes name)
 {
     struct fetch *fetch;
     LIST_FOREACH(fetch, bucket_of(tier, hash), bucket_link)
-    if (fetch->db == db && is_key(fetch, key, hash) &&
-        bytes_equal(bytes_of(fetch->key + fetch->key_len, fetch->name_len), name))
+    if (fetch->db == db && is_key(fetch, key, hash) && bytes_equal(fetch_name(fetch), name))
         return fetch;
     return NULL;
+}
+
+static void enter_table(struct fetch *fetch)
+{
+    fetch->in_table = true;
+    fetch->tier->n_fetches++;
+    LIST_INSERT_HEAD(bucket_of(fetch->tier, fetch->hash), fetch, bucket_link);
 }
 
 static void leave_table(struct fetch *fetch)
@@ -91,57 +104,7 @@ void fetch_doom_all(struct tier *tier, int db, enum doom why)
     }
 }
 
-/* Filling */
-
-/* True when L2 tells of changes. */
-static bool is_tracked(const struct tier *tier)
-{
-    struct link_figures figures;
-    link_read_figures(tier->link, &figures);
-    return figures.tracking;
-}
-
-bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item)
-{
-    const struct tier_options *options = &fetch->tier->options;
-    if (fetch->doomed || !options->l1_enabled || pttl < -2)
-        return false;
-    item->flags = pttl == -1 ? ENTRY_PERSIST : 0;
-    item->deadline_ms = 0;
-    if (pttl >= 0 && __builtin_add_overflow(fetch->sent_ms, pttl, &item->deadline_ms))
-        item->deadline_ms = INT64_MAX;
-    int64_t cap = options->l1_ttl_ms;
-    if (cap == 0 && !is_tracked(fetch->tier))
-        return false; /* nothing would end it but its own deadline, whatever happens to the key */
-    if (fetch->ttl_cap_ms > 0 && (cap == 0 || fetch->ttl_cap_ms < cap))
-        cap = fetch->ttl_cap_ms;
-    int64_t capped = fetch->tier->loop->clock.mono_ms + cap;
-    if (cap > 0 && (item->deadline_ms == 0 || item->deadline_ms > capped)) {
-        item->deadline_ms = capped;
-        item->flags |= ENTRY_CAPPED;
-    }
-    return true;
-}
-
-static void fill(struct fetch *fetch, int64_t pttl)
-{
-    struct tier *tier = fetch->tier;
-    struct store_item item = {0};
-    size_t max = tier->options.max_item_bytes;
-    if (fetch->answer == TIER_ERROR || (max != 0 && fetch->value.len > max) ||
-        !fetch_plan(fetch, pttl, &item))
-        return;
-    if ((fetch->answer == TIER_ABSENT) != (pttl == -2))
-        return; /* it expired or came between GET and PTTL */
-    item.kind = fetch->answer == TIER_ABSENT ? ENTRY_ABSENT : ENTRY_STRING;
-    item.value = fetch->answer == TIER_ABSENT ? bytes_of(NULL, 0) : buf_bytes(&fetch->value);
-    struct bytes key = bytes_of(fetch->key, fetch->key_len);
-    if (store_put(tier->store, fetch->db, key, fetch->hash, &item, tier->loop->clock.mono_ms) ==
-        STORE_OK)
-        tier->counters.fills++;
-    else
-        tier->counters.fills_refused++;
-}
+/* Replies */
 
 void fetch_finish(struct fetch *fetch, enum tier_answer answer, struct bytes bytes)
 {
@@ -153,8 +116,6 @@ void fetch_finish(struct fetch *fetch, enum tier_answer answer, struct bytes byt
     buf_deinit(&fetch->value);
     mem_free(fetch);
 }
-
-/* Replies */
 
 static void keep(struct fetch *fetch, enum tier_answer answer, struct bytes bytes)
 {
@@ -182,6 +143,7 @@ static void on_value(void *ctx, enum link_outcome outcome, struct bytes reply)
 {
     struct fetch *fetch = ctx;
     struct tier_counters *counters = &fetch->tier->counters;
+    fetch->lost = outcome != LINK_REPLY;
     if (outcome == LINK_REPLY && reply.ptr[0] == '$') {
         counters->l2_found++;
         keep(fetch, TIER_STRING, bulk_payload(reply));
@@ -209,12 +171,35 @@ bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct byte
     return false;
 }
 
+/* What is answered in the place of an error that passes: a stale value where its policy allows it, or
+ * nil where upstream-fail-mode says so. */
+static void replace_error(struct fetch *fetch)
+{
+    struct tier *tier = fetch->tier;
+    struct bytes key = bytes_of(fetch->key, fetch->key_len);
+    if (!stale_is_passing(buf_bytes(&fetch->value)))
+        return;
+    const struct entry *entry = stale_rescue(tier, fetch->db, key, fetch->hash);
+    if (entry != NULL) {
+        keep(fetch, entry->kind == ENTRY_ABSENT ? TIER_ABSENT : TIER_STRING, entry_value(entry));
+    } else if (tier->options.fail_mode == TIER_FAIL_MISS) {
+        tier->counters.failed_as_missing++;
+        keep(fetch, TIER_ABSENT, bytes_of(NULL, 0));
+    }
+}
+
+static void send_again(struct fetch *fetch);
+
 static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
 {
     struct fetch *fetch = ctx;
     int64_t pttl;
+    if (fetch->lost && fetch_retry(fetch, send_again))
+        return;
     if (fetch_read_pttl(fetch, outcome, reply, &pttl))
-        fill(fetch, pttl);
+        fetch_fill(fetch, pttl);
+    if (fetch->answer == TIER_ERROR)
+        replace_error(fetch);
     fetch_finish(fetch, fetch->answer, buf_bytes(&fetch->value));
 }
 
@@ -270,7 +255,9 @@ static struct fetch *create(struct tier *tier, unsigned db, struct bytes key, ui
     fetch->db = db;
     fetch->hash = hash;
     fetch->sent_ms = tier->loop->clock.mono_ms;
+    fetch->begun_us = tier->loop->clock.mono_us;
     fetch->doomed = !has_key;
+    fetch->retried = !has_key; /* there is nothing to send again */
     fetch->key_len = has_key ? key.len : 0;
     fetch->name_len = has_key ? name.len : 0;
     if (fetch->key_len > 0)
@@ -285,12 +272,12 @@ struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint6
 {
     struct fetch *fetch = create(tier, db, key, hash, name);
     fetch->first = (struct fetch_waiter){fn, ctx};
-    fetch->in_table = !fetch->doomed;
     tier->counters.fetches++;
-    if (fetch->in_table) {
-        tier->n_fetches++;
-        LIST_INSERT_HEAD(bucket_of(tier, hash), fetch, bucket_link);
-    }
+    tier->retries_left += tier->options.retry_percent / 100.0;
+    if (tier->retries_left > RETRIES_MAX)
+        tier->retries_left = RETRIES_MAX;
+    if (!fetch->doomed)
+        enter_table(fetch);
     return fetch;
 }
 
@@ -304,7 +291,7 @@ void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn)
     else
         link_distrust(tier->link,
                       "out of memory for a command"); /* which refuses what is sent next */
-    link_send(tier->link, fetch->db, buf_bytes(out), fn, fetch);
+    link_send_since(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, fn, fetch);
     out->len = 0;
     buf_trim(out, 65536);
 }
@@ -319,8 +306,39 @@ static void send(struct fetch *fetch, struct bytes key)
     else
         link_distrust(tier->link,
                       "out of memory for a command"); /* which refuses this and what is sent next */
-    link_send(tier->link, fetch->db, buf_bytes(out), on_value, fetch);
+    link_send_since(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, on_value, fetch);
     fetch_send_pttl(fetch, key, on_pttl);
+}
+
+/* Retries */
+
+static void send_again(struct fetch *fetch)
+{
+    send(fetch, bytes_of(fetch->key, fetch->key_len));
+}
+
+bool fetch_retry(struct fetch *fetch, void (*send_fn)(struct fetch *fetch))
+{
+    struct tier *tier = fetch->tier;
+    int64_t spent_ms = (tier->loop->clock.mono_us - fetch->begun_us) / 1000;
+    if (fetch->retried || tier->options.retry_percent == 0 || tier->retries_left < 1 ||
+        spent_ms >= link_get_timeout_ms(tier->link) || !link_is_available(tier->link))
+        return false;
+    tier->retries_left--;
+    tier->counters.retries++;
+    fetch->retried = true;
+    fetch->lost = false;
+    fetch->has_value = false;
+    fetch->sent_ms = tier->loop->clock.mono_ms;
+    /* What doomed it was a loss or a write, and neither has read what comes now. */
+    fetch->doomed = false;
+    if (!fetch->in_table && fetch_find(tier, fetch->db, bytes_of(fetch->key, fetch->key_len),
+                                       fetch->hash, fetch_name(fetch)) == NULL)
+        enter_table(fetch);
+    else
+        fetch->doomed = !fetch->in_table; /* another one fills L1 */
+    send_fn(fetch);
+    return true;
 }
 
 void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,

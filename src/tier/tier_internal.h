@@ -1,12 +1,16 @@
 /* What the files of the tier share; nobody else includes this.
  *
- *     tier.c        life cycle, L1 lookups, pass-through, writes, invalidations
- *     tier_fetch.c  fetches: single flight, filling L1, doom
+ *     tier.c        life cycle, L1 lookups, pass-through, invalidations
+ *     tier_drop.c   dropping keys and databases from L1
+ *     tier_fetch.c  fetches: single flight, doom, retries
+ *     tier_fill.c   what of a fetch is kept, and how long
  *     tier_reply.c  cached replies to reads other than GET
- *     tier_write.c  writes */
+ *     tier_write.c  writes
+ *     stale.c       answers that are no longer fresh; see stale.h */
 #ifndef LARDER_TIER_TIER_INTERNAL_H
 #define LARDER_TIER_TIER_INTERNAL_H
 
+#include "tier/drops.h"
 #include "tier/tier.h"
 
 #include <sys/queue.h>
@@ -24,16 +28,20 @@ struct fetch {
     LIST_ENTRY(fetch) bucket_link;
     struct tier *tier;
     uint64_t hash;
-    int64_t sent_ms;    /* when it was given to the link: its TTL counts from here */
+    int64_t sent_ms;    /* when it was given to the link last: its TTL counts from here */
+    int64_t begun_us;   /* when it was given first: its deadline counts from here */
     int64_t ttl_cap_ms; /* of a warming; 0: none */
     unsigned db;
     bool in_table;
     bool doomed;
+    bool retried;
+    bool lost; /* the first of its commands got no answer of L2 */
     bool
         has_value; /* the first of the two replies is there: a GET's in `value`, a PTTL's in `pttl` */
     enum tier_answer answer;
     struct buf value; /* the string, or the error reply */
     int64_t pttl;
+    const char *missing;          /* RESP3 reply of a missing key, static; NULL: that of GET */
     struct fetch_waiter first;    /* the waiter of most fetches */
     struct fetch_waiter *waiters; /* owned; the others */
     size_t n_waiters, waiters_cap;
@@ -44,6 +52,15 @@ struct fetch {
 
 LIST_HEAD(fetch_bucket, fetch);
 
+/* Losses of the link whose times are remembered: what was read before them is not answered. */
+#define TIER_EPOCHS 16
+
+/* Retries that the budget may save up. */
+#define RETRIES_MAX 100
+
+/* In the place of a database: all of them. */
+#define TIER_EVERY_DB UINT32_MAX
+
 /* Buckets of the table of fetches; max_inflight of 65,536 makes chains of 8. */
 #define FETCH_BUCKETS 8192
 
@@ -53,6 +70,14 @@ struct tier {
     struct link *link;   /* owned; NULL: L1 alone */
     struct tier_options options;
     struct tier_counters counters;
+    struct policy_table *policies; /* owned */
+    bool is_special;               /* lookups need policies; see stale.h */
+    uint32_t epoch;                /* of the link: grows when it is lost */
+    int64_t lost_ms[TIER_EPOCHS];  /* when the last epochs ended, by epoch */
+    uint64_t random;
+    double retries_left;          /* of the retry budget */
+    struct drops drops;           /* why keys left L1 */
+    struct drop last_flush;       /* why all of it, or a database, did */
     struct fetch_bucket *fetches; /* owned array */
     size_t n_fetches;             /* in the table */
     struct buf scratch;           /* the commands of a fetch */
@@ -81,6 +106,7 @@ void fetch_doom_all(struct tier *tier, int db, enum doom why);
 /* The fetch of a key under that name (empty: GET) that can be joined; NULL: there is none. */
 struct fetch *fetch_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
                          struct bytes name);
+struct bytes fetch_name(const struct fetch *fetch);
 /* Adds a waiter. */
 void fetch_join(struct fetch *fetch, tier_fetch_fn *fn, void *ctx);
 /* A new fetch with its first waiter, to be sent at once. Without memory for key and name it is doomed from the start. */
@@ -93,13 +119,51 @@ void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn);
 /* Reads the reply to PTTL; false: it says nothing. What can't be one takes the link down. */
 bool fetch_read_pttl(struct fetch *fetch, enum link_outcome outcome, struct bytes reply,
                      int64_t *pttl);
-/* Deadline and flags of a fill, from L2's remaining time and larder's own cap. False: nothing may be kept. */
-bool fetch_plan(const struct fetch *fetch, int64_t pttl, struct store_item *item);
+/* What of a fetch is kept, and where. */
+struct fill_plan {
+    struct store_item item; /* deadline, flags, soft */
+    struct entry_soft soft; /* what item.soft points to, for a soft shelf */
+    int64_t fresh_until_ms; /* 0: as long as the link is trusted */
+    bool is_soft;
+};
+/* Decides from L2's remaining time and the key's policy. `size`: of the value. False: nothing may be kept. */
+bool fetch_plan(const struct fetch *fetch, int64_t pttl, size_t size, struct fill_plan *plan);
+/* Keeps a string, or that there is none, as far as fetch_plan allows; drops what it takes the place of. */
+void fetch_fill(struct fetch *fetch, int64_t pttl);
+/* Sends the fetch's commands again when its link was lost, it was not retried before, and time and budget allow. */
+bool fetch_retry(struct fetch *fetch, void (*send)(struct fetch *fetch));
 /* Serves the waiters and ends the fetch. */
 void fetch_finish(struct fetch *fetch, enum tier_answer answer, struct bytes bytes);
 
-/* What drops a key, or a database, from L1 drops its cached replies by these, too. They return how many entries went. */
-unsigned tier_reply_drop(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
-size_t tier_reply_flush(struct tier *tier, unsigned db);
+/* tier_drop.c: all that is known of a key, or of a database, goes; fetches are not looked at. They return how many entries went. */
+unsigned tier_drop_key(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                       enum drop_reason why);
+unsigned tier_drop_key_everywhere(struct tier *tier, struct bytes key, uint64_t hash);
+void tier_flush_db(struct tier *tier, unsigned db);
+size_t tier_flush_all(struct tier *tier, enum drop_reason why);
+/* All but the soft entries. */
+size_t tier_flush_hard(struct tier *tier);
+void tier_note_flush(struct tier *tier, enum drop_reason why);
+
+/* 64 random bits (splitmix64), for jitter and lots. */
+static inline uint64_t tier_random(struct tier *tier)
+{
+    uint64_t z = tier->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Counts a lookup, and returns what it found. */
+static inline const struct entry *tier_count(struct tier *tier, const struct entry *entry)
+{
+    if (entry == NULL) {
+        tier->counters.misses++;
+        return NULL;
+    }
+    tier->counters.hits++;
+    tier->counters.negative_hits += entry->kind == ENTRY_ABSENT;
+    return entry;
+}
 
 #endif

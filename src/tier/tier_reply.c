@@ -17,12 +17,8 @@
  * A fetch is PTTL and the read, in this order: a push between the two replies dooms it, so they tell
  * of the same key, and -2 means that the reply is that of a missing key. And when the reply comes,
  * all is known: it goes to the waiters and into L1 from the link's buffer, however long it is. */
+#include "tier/tier_reply.h"
 #include "tier/reply_dbs.h"
-#include "tier/tier_internal.h"
-
-/* Longest life of a reply, even where l1-ttl sets no limit: what a change has left behind must end
- * under a policy that evicts nothing, too. */
-#define LIFE_MAX_MS ((int64_t)3600 * 1000)
 
 /* Memory for names and replies that is kept between two reads. */
 #define NAME_KEPT ((size_t)64 << 10)
@@ -31,19 +27,10 @@
 /* Longest first reply in an anchor, with its name: it is copied for each further reply of the key. */
 #define FIRST_MAX ((size_t)4 << 10)
 
-/* The start of an anchor's value; the name of the first reply (without the key) and the reply
- * follow. */
-struct anchor {
-    uint64_t generation;
-    int64_t first_deadline_ms; /* of the first reply; the entry's own is the latest of all */
-    uint32_t n_replies;        /* kept since it has this generation */
-    uint32_t first_name_len;   /* 0: there is no first reply */
-    uint64_t is_absent;        /* the key does not exist */
-};
-
 #define GENERATION_BYTES sizeof(uint64_t)
+#define FRESH_MASK ((UINT64_C(1) << 48) - 1)
 
-static bool is_on(const struct tier *tier)
+bool reply_is_on(const struct tier *tier)
 {
     return tier->options.l1_enabled && tier->options.max_variants > 0 && tier->n_dbs > 0;
 }
@@ -51,27 +38,6 @@ static bool is_on(const struct tier *tier)
 static int64_t now_ms(const struct tier *tier)
 {
     return tier->loop->clock.mono_ms;
-}
-
-/* Dropping */
-
-/* A database without anchors, as most are, costs a write no lookup. */
-unsigned tier_reply_drop(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
-{
-    if (tier->n_dbs == 0)
-        return 0;
-    unsigned anchors = reply_dbs_anchors(tier->n_dbs, db);
-    if (__builtin_expect(store_db_entries(tier->store, anchors) == 0, 1))
-        return 0;
-    return store_remove(tier->store, anchors, key, hash, now_ms(tier));
-}
-
-size_t tier_reply_flush(struct tier *tier, unsigned db)
-{
-    if (tier->n_dbs == 0)
-        return 0;
-    return store_flush(tier->store, reply_dbs_anchors(tier->n_dbs, db)) +
-           store_flush(tier->store, reply_dbs_replies(tier->n_dbs, db));
 }
 
 /* Names */
@@ -85,9 +51,7 @@ static char *put_counted(char *at, struct bytes bytes)
     return at + sizeof(len) + len;
 }
 
-/* Writes the name of a read's reply into tier->reply_name. Returns false when there is no memory or
- * the store would not take it. */
-static bool make_name(struct tier *tier, const struct tier_read *read)
+bool reply_make_name(struct tier *tier, const struct tier_read *read)
 {
     size_t size = sizeof(uint32_t) + read->key.len + read->name.len + 1;
     for (size_t i = 0; i < read->n_args; i++)
@@ -107,8 +71,7 @@ static bool make_name(struct tier *tier, const struct tier_read *read)
     return true;
 }
 
-/* The part of a reply's name behind the key. */
-static struct bytes name_behind_key(struct bytes name, size_t key_len)
+struct bytes reply_name_behind_key(struct bytes name, size_t key_len)
 {
     size_t start = sizeof(uint32_t) + key_len;
     return bytes_of(name.ptr + start, name.len - start);
@@ -139,7 +102,7 @@ static bool is_name_of(const struct tier_read *read, struct bytes name)
 
 unsigned tier_reply_db(const struct tier *tier, unsigned db)
 {
-    return tier->n_dbs > 0 ? reply_dbs_anchors(tier->n_dbs, db) : db;
+    return tier->n_dbs > 0 ? reply_dbs_anchors(tier->n_dbs, db, false) : db;
 }
 
 /* Reads an anchor; `first` gets the first reply with its name before it. */
@@ -158,43 +121,89 @@ static bool is_of_generation(const struct entry *entry, uint64_t generation)
     return entry != NULL && memcmp(entry_value(entry).ptr, &generation, GENERATION_BYTES) == 0;
 }
 
-static bool find(struct tier *tier, const struct tier_read *read, struct anchor *anchor,
-                 struct bytes *resp3)
+/* The key's anchor, with the first reply in it. False: there is none. */
+static bool find_anchor(struct tier *tier, const struct tier_read *read, bool is_soft,
+                        struct reply_found *found, struct bytes *first)
+{
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, read->db, is_soft);
+    const struct entry *entry =
+        store_find(tier->store, anchors, read->key, read->hash, now_ms(tier));
+    if (!read_anchor(entry, &found->anchor, first))
+        return false;
+    if (is_soft) {
+        found->soft = entry_soft_of(entry);
+        found->soft.fresh_until_ms = (uint64_t)found->anchor.first_fresh_ms & FRESH_MASK;
+    }
+    return true;
+}
+
+bool reply_find(struct tier *tier, const struct tier_read *read, bool is_soft,
+                struct reply_found *found)
 {
     struct bytes first;
-    unsigned anchors = reply_dbs_anchors(tier->n_dbs, read->db);
-    unsigned replies = reply_dbs_replies(tier->n_dbs, read->db);
-    if (!read_anchor(store_find(tier->store, anchors, read->key, read->hash, now_ms(tier)), anchor,
-                     &first))
+    if (!find_anchor(tier, read, is_soft, found, &first))
         return false;
-    size_t name_len = anchor->first_name_len;
-    if (name_len > 0 && anchor->first_deadline_ms > now_ms(tier) &&
+    size_t name_len = found->anchor.first_name_len;
+    int64_t first_ends_ms = found->anchor.first_deadline_ms;
+    if (name_len > 0 && (first_ends_ms == 0 || first_ends_ms > now_ms(tier)) &&
         is_name_of(read, bytes_of(first.ptr, name_len))) {
-        *resp3 = bytes_of(first.ptr + name_len, first.len - name_len);
+        found->resp3 = bytes_of(first.ptr + name_len, first.len - name_len);
         return true;
     }
-    if (anchor->n_replies == (name_len > 0) || !make_name(tier, read))
+    if (found->anchor.n_replies == (name_len > 0) || !reply_make_name(tier, read))
         return false;
     struct bytes name = buf_bytes(&tier->reply_name);
     const struct entry *entry =
-        store_find(tier->store, replies, name, store_hash(tier->store, name), now_ms(tier));
-    if (!is_of_generation(entry, anchor->generation))
+        store_find(tier->store, reply_dbs_replies(tier->n_dbs, read->db, is_soft), name,
+                   store_hash(tier->store, name), now_ms(tier));
+    if (!is_of_generation(entry, found->anchor.generation))
         return false;
     struct bytes value = entry_value(entry);
-    *resp3 = bytes_of(value.ptr + GENERATION_BYTES, value.len - GENERATION_BYTES);
+    found->resp3 = bytes_of(value.ptr + GENERATION_BYTES, value.len - GENERATION_BYTES);
+    if (is_soft)
+        found->soft = entry_soft_of(entry);
+    return true;
+}
+
+/* What a reply of a soft shelf is good for. A refresh starts here, unless one is under way. */
+static bool judge(struct tier *tier, const struct tier_read *read, const struct shelf *shelf,
+                  const struct reply_found *found)
+{
+    bool can_ask = link_is_available(tier->link);
+    enum verdict verdict = stale_judge(tier, &found->soft, shelf, can_ask);
+    if (verdict == VERDICT_USELESS)
+        return false;
+    if (shelf->policy->mode == POLICY_OBSERVE) {
+        tier->counters.observed_hits += verdict == VERDICT_FRESH;
+        return false;
+    }
+    stale_count(tier, &found->soft, verdict);
+    if (verdict == VERDICT_REFRESH && reply_make_name(tier, read) &&
+        fetch_find(tier, read->db, read->key, read->hash, buf_bytes(&tier->reply_name)) == NULL)
+        tier_reply_fetch(tier, read, stale_on_refreshed, NULL); /* moves no entry */
     return true;
 }
 
 bool tier_reply_find(struct tier *tier, const struct tier_read *read, struct tier_reply *reply)
 {
-    struct anchor anchor;
-    if (!is_on(tier))
+    struct reply_found found;
+    if (!reply_is_on(tier))
         return false;
-    if (!find(tier, read, &anchor, &reply->resp3)) {
+    struct shelf shelf = {.policy = NULL, .is_soft = false};
+    if (__builtin_expect(tier->is_special, 0)) {
+        shelf = stale_shelf(tier, read->key);
+        if (shelf.policy->mode == POLICY_DENY) {
+            tier->counters.denied++;
+            return false;
+        }
+    }
+    if (!reply_find(tier, read, shelf.is_soft, &found) ||
+        (shelf.is_soft && !judge(tier, read, &shelf, &found))) {
         tier->counters.misses++;
         return false;
     }
-    reply->is_absent = anchor.is_absent;
+    reply->resp3 = found.resp3;
+    reply->is_absent = found.anchor.is_absent;
     tier->counters.hits++;
     tier->counters.reply_hits++;
     tier->counters.negative_hits += reply->is_absent;
@@ -206,9 +215,10 @@ const struct entry *tier_reply_peek(struct tier *tier, unsigned db, struct bytes
 {
     struct anchor anchor;
     struct bytes first;
-    if (!is_on(tier))
+    if (!reply_is_on(tier))
         return NULL;
-    unsigned anchors = reply_dbs_anchors(tier->n_dbs, db);
+    struct shelf shelf = stale_shelf(tier, key);
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, db, shelf.is_soft);
     const struct entry *entry = store_peek(tier->store, anchors, key, hash, now_ms(tier));
     if (!read_anchor(entry, &anchor, &first))
         return NULL;
@@ -224,8 +234,8 @@ struct filling {
     struct tier *tier;
     const struct fetch *fetch;
     struct bytes resp3;
-    struct store_item item; /* deadline and flags: of the reply */
-    struct anchor anchor;   /* as it will be */
+    struct fill_plan plan; /* of the reply */
+    struct anchor anchor;  /* as it will be */
     int64_t anchor_deadline_ms;
     struct bytes first; /* what follows in the anchor now; borrowed from the store */
 };
@@ -237,12 +247,18 @@ static void choose_anchor(struct filling *filling)
     struct tier *tier = filling->tier;
     const struct fetch *fetch = filling->fetch;
     bool is_absent = fetch->pttl == -2;
-    unsigned anchors = reply_dbs_anchors(tier->n_dbs, fetch->db);
+    const struct fill_plan *plan = &filling->plan;
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, fetch->db, plan->is_soft);
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     const struct entry *entry = store_peek(tier->store, anchors, key, fetch->hash, now_ms(tier));
     bool has_one = read_anchor(entry, &filling->anchor, &filling->first);
+    if (has_one && plan->is_soft) {
+        /* Replies of another link or under other rules would pass for as fresh as this one. */
+        struct entry_soft soft = entry_soft_of(entry);
+        has_one = soft.epoch == plan->soft.epoch && soft.policy == plan->soft.policy;
+    }
     bool is_full = has_one && filling->anchor.n_replies >= tier->options.max_variants;
-    filling->anchor_deadline_ms = filling->item.deadline_ms;
+    filling->anchor_deadline_ms = plan->item.deadline_ms;
     if (has_one && !is_full && (filling->anchor.is_absent != 0) == is_absent) {
         if ((int64_t)entry->deadline_ms > filling->anchor_deadline_ms)
             filling->anchor_deadline_ms = (int64_t)entry->deadline_ms;
@@ -270,7 +286,8 @@ static bool make_first(struct filling *filling, struct bytes name)
         return false;
     anchor->n_replies += anchor->first_name_len == 0;
     anchor->first_name_len = (uint32_t)name.len;
-    anchor->first_deadline_ms = filling->item.deadline_ms;
+    anchor->first_deadline_ms = filling->plan.item.deadline_ms;
+    anchor->first_fresh_ms = filling->plan.fresh_until_ms;
     return true;
 }
 
@@ -278,7 +295,7 @@ static bool make_first(struct filling *filling, struct bytes name)
 static bool put_apart(struct filling *filling, struct bytes name)
 {
     struct tier *tier = filling->tier;
-    unsigned replies = reply_dbs_replies(tier->n_dbs, filling->fetch->db);
+    unsigned replies = reply_dbs_replies(tier->n_dbs, filling->fetch->db, filling->plan.is_soft);
     uint64_t hash = store_hash(tier->store, name);
     const struct entry *old = store_peek(tier->store, replies, name, hash, now_ms(tier));
     filling->anchor.n_replies += !is_of_generation(old, filling->anchor.generation);
@@ -287,8 +304,9 @@ static bool put_apart(struct filling *filling, struct bytes name)
     if (!buf_append(value, &filling->anchor.generation, GENERATION_BYTES) ||
         !append(value, filling->resp3))
         return false;
-    filling->item.value = buf_bytes(value);
-    return store_put(tier->store, replies, name, hash, &filling->item, now_ms(tier)) == STORE_OK;
+    filling->plan.item.value = buf_bytes(value);
+    return store_put(tier->store, replies, name, hash, &filling->plan.item, now_ms(tier)) ==
+           STORE_OK;
 }
 
 /* Puts the reply and its anchor. Where it is the anchor that is refused, either there is one of the
@@ -299,9 +317,9 @@ static bool put(struct filling *filling)
     const struct fetch *fetch = filling->fetch;
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
     struct bytes name = bytes_of(fetch->key + fetch->key_len, fetch->name_len);
-    struct bytes short_name = name_behind_key(name, key.len);
+    struct bytes short_name = reply_name_behind_key(name, key.len);
     struct buf *value = &tier->reply_anchor;
-    struct store_item item = filling->item;
+    struct store_item item = filling->plan.item;
     choose_anchor(filling);
     bool is_first = make_first(filling, short_name);
     /* The rest of the anchor is copied before the store may move it. */
@@ -315,73 +333,42 @@ static bool put(struct filling *filling)
     memcpy(value->data, &filling->anchor, sizeof(filling->anchor));
     item.value = buf_bytes(value);
     item.deadline_ms = filling->anchor_deadline_ms;
-    return store_put(tier->store, reply_dbs_anchors(tier->n_dbs, fetch->db), key, fetch->hash,
-                     &item, now_ms(tier)) == STORE_OK;
+    unsigned anchors = reply_dbs_anchors(tier->n_dbs, fetch->db, filling->plan.is_soft);
+    return store_put(tier->store, anchors, key, fetch->hash, &item, now_ms(tier)) == STORE_OK;
 }
 
-/* What neither limit allows is not even copied. */
+/* What can't be kept is not even copied. */
 static bool is_too_big(const struct tier *tier, struct bytes resp3)
 {
-    size_t max_item = tier->options.max_item_bytes;
     size_t max = store_get_options(tier->store)->max_bytes;
-    return (max_item != 0 && resp3.len > max_item) || (max != 0 && resp3.len > max);
+    return max != 0 && resp3.len > max;
 }
 
-static void fill(struct fetch *fetch, struct bytes resp3)
+/* L2 has answered, so what a soft shelf still has of the key is outdated for certain. */
+static void drop_stale(struct fetch *fetch)
+{
+    struct tier *tier = fetch->tier;
+    struct bytes key = bytes_of(fetch->key, fetch->key_len);
+    if (tier->is_special)
+        store_remove(tier->store, reply_dbs_anchors(tier->n_dbs, fetch->db, true), key, fetch->hash,
+                     now_ms(tier));
+}
+
+void reply_fill(struct fetch *fetch, struct bytes resp3)
 {
     struct tier *tier = fetch->tier;
     struct filling filling = {.tier = tier, .fetch = fetch, .resp3 = resp3};
-    if (!is_on(tier) || !fetch_plan(fetch, fetch->pttl, &filling.item) ||
-        filling.item.deadline_ms <= now_ms(tier))
+    if (!reply_is_on(tier) || !fetch_plan(fetch, fetch->pttl, resp3.len, &filling.plan) ||
+        filling.plan.item.deadline_ms <= now_ms(tier)) {
+        if (!fetch->doomed)
+            drop_stale(fetch);
         return;
-    filling.item.kind = ENTRY_REPLY;
+    }
+    filling.plan.item.kind = ENTRY_REPLY;
     bool is_kept = !is_too_big(tier, resp3) && put(&filling);
     tier->reply_value.len = 0;
     buf_trim(&tier->reply_value, VALUE_KEPT);
     tier->counters.fills += is_kept;
     tier->counters.reply_fills += is_kept;
     tier->counters.fills_refused += !is_kept;
-}
-
-/* Fetching */
-
-static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
-{
-    struct fetch *fetch = ctx;
-    fetch->has_value = fetch_read_pttl(fetch, outcome, reply, &fetch->pttl);
-}
-
-static void on_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
-{
-    struct fetch *fetch = ctx;
-    struct tier_counters *counters = &fetch->tier->counters;
-    enum tier_answer answer = TIER_REPLY;
-    if (reply.ptr[0] == '-') {
-        counters->fetch_errors++;
-        answer = TIER_ERROR;
-    } else if (outcome == LINK_REPLY && fetch->has_value) {
-        if (fetch->pttl == -2)
-            answer = TIER_ABSENT;
-        counters->l2_found += answer == TIER_REPLY;
-        counters->l2_absent += answer == TIER_ABSENT;
-        fill(fetch, reply);
-    }
-    fetch_finish(fetch, answer, reply);
-}
-
-void tier_reply_fetch(struct tier *tier, const struct tier_read *read, tier_fetch_fn *fn, void *ctx)
-{
-    bool has_name = make_name(tier, read);
-    struct bytes name = buf_bytes(&tier->reply_name);
-    struct fetch *fetch = has_name ? fetch_find(tier, read->db, read->key, read->hash, name) : NULL;
-    if (fetch != NULL) {
-        fetch_join(fetch, fn, ctx);
-        return;
-    }
-    fetch = fetch_open(tier, read->db, read->key, read->hash, name, fn, ctx);
-    fetch->ttl_cap_ms = LIFE_MAX_MS;
-    if (!has_name)
-        fetch_forgo(fetch);
-    fetch_send_pttl(fetch, read->key, on_pttl);
-    link_send(tier->link, read->db, read->raw, on_reply, fetch);
 }

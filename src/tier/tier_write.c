@@ -17,16 +17,13 @@ struct tier_guard {
 static void drop_guarded(const struct tier_guard *guard, bool doom)
 {
     struct tier *tier = guard->tier;
-    int64_t now_ms = tier->loop->clock.mono_ms;
     if (!tier->options.l1_enabled && tier->n_fetches == 0)
         return; /* there is nothing to drop */
     if (guard->scope != TIER_KEYS) {
-        if (guard->scope == TIER_ALL) {
-            store_flush_all(tier->store);
-        } else {
-            store_flush(tier->store, guard->db);
-            tier_reply_flush(tier, guard->db);
-        }
+        if (guard->scope == TIER_ALL)
+            tier_flush_all(tier, DROP_FLUSH);
+        else
+            tier_flush_db(tier, guard->db);
         if (doom)
             fetch_doom_all(tier, guard->scope == TIER_DATABASE ? (int)guard->db : -1,
                            DOOM_BY_WRITE);
@@ -35,8 +32,7 @@ static void drop_guarded(const struct tier_guard *guard, bool doom)
     for (size_t i = 0; i < guard->n_keys; i++) {
         uint64_t hash = store_hash(tier->store, guard->keys[i]);
         tier->counters.dropped_by_write +=
-            store_remove(tier->store, guard->db, guard->keys[i], hash, now_ms);
-        tier->counters.dropped_by_write += tier_reply_drop(tier, guard->db, guard->keys[i], hash);
+            tier_drop_key(tier, guard->db, guard->keys[i], hash, DROP_WRITE);
         if (doom && tier->n_fetches > 0)
             fetch_doom_key(tier, guard->db, guard->keys[i], hash, DOOM_BY_WRITE);
     }

@@ -30,8 +30,7 @@ void link_set_state(struct link *link, enum link_state state)
 
 /* Giving commands */
 
-static void give(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx,
-                 unsigned flags);
+static void give(struct link *link, unsigned db, struct bytes raw, struct link_op op);
 
 /* Makes L2 use `db` for what follows. */
 static bool select_db(struct link *link, unsigned db)
@@ -48,7 +47,7 @@ static bool select_db(struct link *link, unsigned db)
 void link_send_unbounded(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn,
                          void *ctx)
 {
-    give(link, db, raw, fn, ctx, OP_UNBOUNDED);
+    give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx, .flags = OP_UNBOUNDED});
 }
 
 bool link_send_silent(struct link *link, struct bytes raw)
@@ -67,18 +66,17 @@ void link_forget_db(struct link *link)
     link->db = UINT_MAX;
 }
 
-static void give(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx,
-                 unsigned flags)
+static void give(struct link *link, unsigned db, struct bytes raw, struct link_op op)
 {
     bool down =
         link->figures.state == LINK_DOWN || (link->figures.state != LINK_READY && link->rejecting);
     if (down || link->broken || !breaker_allows(&link->breaker)) {
-        link_reject(link, fn, ctx);
+        link_reject(link, op.fn, op.ctx);
         return;
     }
     bool is_next_due = link->ops.n == link->ops.n_abandoned;
     bool ok = link->db == db || select_db(link, db);
-    if (!link_put(link, raw, (struct link_op){.fn = fn, .ctx = ctx, .flags = flags}))
+    if (!link_put(link, raw, op))
         ok = false;
     link->figures.commands++;
     if (!ok) {
@@ -93,12 +91,23 @@ static void give(struct link *link, unsigned db, struct bytes raw, link_reply_fn
 
 void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx)
 {
-    give(link, db, raw, fn, ctx, 0);
+    give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx});
+}
+
+void link_send_since(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
+                     link_reply_fn *fn, void *ctx)
+{
+    give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx, .sent_us = since_us});
+}
+
+int64_t link_get_timeout_ms(const struct link *link)
+{
+    return link->options.timeout_ms;
 }
 
 void link_send_write(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx)
 {
-    give(link, db, raw, fn, ctx, OP_WRITE);
+    give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx, .flags = OP_WRITE});
 }
 
 void link_flush(struct loop *loop, void *ctx)

@@ -116,6 +116,14 @@ void link_flush(struct loop *loop, void *ctx);
  * reply. `raw` is copied. */
 void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
 
+/* As link_send with a deadline that counts from `since_us` (monotonic, not in the future): for what
+ * is sent a second time. */
+void link_send_since(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
+                     link_reply_fn *fn, void *ctx);
+
+/* The time that an operation has, in ms. */
+int64_t link_get_timeout_ms(const struct link *link);
+
 /* As link_send without a deadline, for a command that blocks at L2. Only on a link that carries
  * nothing else meanwhile: it is not pinged until the reply is there. */
 void link_send_unbounded(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn,

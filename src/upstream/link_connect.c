@@ -82,8 +82,10 @@ void link_take_down(struct link *link)
         if (lasted_ms >= link->options.backoff_max_ms)
             link->backoff_ms = 0;
         link->handlers->on_down(link->ctx);
-        link_fail_all(link, LINK_FAILED);
+        /* Those that fail now may send again, and what they send waits for the next attempt. */
+        struct link_ops ops = link_ops_take(link);
         retry_later(link, next_backoff(link));
+        link_fail_ops(link, ops, LINK_FAILED);
         return;
     }
     if (!link->rejecting)

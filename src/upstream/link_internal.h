@@ -135,6 +135,9 @@ bool link_handshake_reply(struct link *link);
 bool link_put(struct link *link, struct bytes raw, struct link_op op);
 /* Fails all operations; why is in last_error. Callbacks run inside. */
 void link_fail_all(struct link *link, enum link_outcome outcome);
+/* The same in two steps: what is in flight leaves the link; then it fails. */
+struct link_ops link_ops_take(struct link *link);
+void link_fail_ops(struct link *link, struct link_ops ops, enum link_outcome outcome);
 /* Fails one operation, which never was in the queue, at the end of the turn. */
 void link_reject(struct link *link, link_reply_fn *fn, void *ctx);
 void link_run_rejects(struct link *link);

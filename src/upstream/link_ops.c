@@ -43,7 +43,8 @@ bool link_put(struct link *link, struct bytes raw, struct link_op op)
 {
     link->given += raw.len;
     op.end = link->given;
-    op.sent_us = link->loop->clock.mono_us;
+    if (op.sent_us == 0)
+        op.sent_us = link->loop->clock.mono_us;
     link_ops_push(&link->ops, op);
     return link->figures.state == LINK_READY ? link_append(link, raw.ptr, raw.len)
                                              : buf_append(&link->backlog, raw.ptr, raw.len);
@@ -63,11 +64,15 @@ static void fail_op(const struct link_op *op, enum link_outcome outcome, struct 
         op->fn(op->ctx, LINK_LATE, error);
 }
 
-/* Fails all operations. The queue is taken away first, since callbacks may send again. */
-void link_fail_all(struct link *link, enum link_outcome outcome)
+struct link_ops link_ops_take(struct link *link)
 {
     struct link_ops ops = link->ops;
     memset(&link->ops, 0, sizeof(link->ops));
+    return ops;
+}
+
+void link_fail_ops(struct link *link, struct link_ops ops, enum link_outcome outcome)
+{
     char error[sizeof(link->figures.last_error) + ADDRESS_TEXT_MAX + 32];
     int len = snprintf(error, sizeof(error), "-UPSTREAM %s is down: %s\r\n", link->name,
                        link->figures.last_error);
@@ -78,6 +83,12 @@ void link_fail_all(struct link *link, enum link_outcome outcome)
         fail_op(&op, outcome, bytes_of(error, (size_t)len));
     }
     mem_free(ops.ring);
+}
+
+/* The queue is taken away first, since callbacks may send again. */
+void link_fail_all(struct link *link, enum link_outcome outcome)
+{
+    link_fail_ops(link, link_ops_take(link), outcome);
 }
 
 void link_reject(struct link *link, link_reply_fn *fn, void *ctx)

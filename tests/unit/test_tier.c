@@ -85,7 +85,7 @@ static const struct {
 
 START_TEST(test_times)
 {
-    tier_options_now.l1_ttl_ms = times[_i].l1_ttl_ms;
+    tier_options_now.policy.ttl_ms = times[_i].l1_ttl_ms;
     tier_configure(tier, &tier_options_now);
     struct got *item = fetch("a");
     int64_t sent_ms = loop.clock.mono_ms;
@@ -132,7 +132,7 @@ START_TEST(test_warming_has_a_cap_of_its_own)
     static const int64_t caps[][3] = {
         {0, 300, 300}, {500, 300, 300}, {200, 300, 200}, {200, 0, 200}};
     for (size_t i = 0; i < 4; i++) {
-        tier_options_now.l1_ttl_ms = caps[i][0];
+        tier_options_now.policy.ttl_ms = caps[i][0];
         tier_configure(tier, &tier_options_now);
         struct got *item = new_got();
         tier_fetch_warm(tier, 0, BYTES("a"), hash_of("a"), caps[i][1], on_got, item);
@@ -174,7 +174,7 @@ END_TEST
 
 START_TEST(test_max_item)
 {
-    tier_options_now.max_item_bytes = 3;
+    tier_options_now.policy.max_item_bytes = 3;
     tier_configure(tier, &tier_options_now);
     struct got *small = fetch("a");
     struct got *large = fetch("b");
@@ -193,7 +193,7 @@ static void check_untracked(void)
     upstream_say("$1\r\n1\r\n:-1\r\n");
     assert_got(item, TIER_STRING, "1");
     ck_assert_str_eq(l1("a"), "(none)");
-    tier_options_now.l1_ttl_ms = 1000;
+    tier_options_now.policy.ttl_ms = 1000;
     tier_configure(tier, &tier_options_now);
     item = fetch("a");
     upstream_say("$1\r\n1\r\n:-1\r\n");

@@ -93,7 +93,7 @@ END_TEST
 START_TEST(a_reply_above_the_limit_is_passed_on)
 {
     struct tier_options options = usual_options();
-    options.max_item_bytes = 5;
+    options.policy.max_item_bytes = 5;
     tier_configure(tier, &options);
     fetch("hget h f", -1, "$1\r\nv\r\n");
     ck_finds_nothing(0, "hget h f");
@@ -265,7 +265,7 @@ END_TEST
 START_TEST(without_l1_ttl_a_reply_lives_for_an_hour)
 {
     struct tier_options options = usual_options();
-    options.l1_ttl_ms = 0;
+    options.policy.ttl_ms = 0;
     tier_configure(tier, &options);
     fetch("hlen h", -1, ":1\r\n");
     clock_advance(&loop.clock, HOUR_MS - 1);

@@ -41,7 +41,10 @@ static void start(struct tier_options options, struct store_options store_option
 static inline struct tier_options usual_options(void)
 {
     return (struct tier_options){
-        .l1_enabled = true, .l1_ttl_ms = L1_TTL_MS, .n_dbs = N_DBS, .max_variants = VARIANTS};
+        .l1_enabled = true,
+        .policy = {.ttl_ms = L1_TTL_MS, .negative_ttl_ms = -1, .l2_ttl_factor = 1},
+        .n_dbs = N_DBS,
+        .max_variants = VARIANTS};
 }
 
 static inline struct store_options usual_store(void)

@@ -59,6 +59,7 @@ static inline void tier_start(bool tracking)
     struct link_options options = tier_link_options(tracking);
     memset(&tier_options_now, 0, sizeof(tier_options_now));
     tier_options_now.l1_enabled = true;
+    tier_options_now.policy = (struct policy){.negative_ttl_ms = -1, .l2_ttl_factor = 1};
     tier = tier_create(&loop, store_create(&store), &options, &tier_options_now);
     TURN_UNTIL(&loop, link_get_state(tier_link(tier)) == LINK_READY);
 }
