@@ -152,6 +152,12 @@ def l2(pair):
     return pair.l2
 
 
+@pytest.fixture(params=[pytest.param("redis", marks=pytest.mark.direct), "larder"])
+def either(request):
+    """redis-server, then larder: a test that passes on one only is no good, or has found a bug."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def alone(alone_session):
     """larder without upstream, empty."""
