@@ -57,9 +57,11 @@ static size_t bucket_of(const struct tracking_table *table, uint64_t hash)
     return i < table->n_buckets ? i : hash & (table->cap / 2 - 1);
 }
 
-/* Splits one bucket, so that there is one for each key. Without memory, chains get longer. */
+/* Splits one bucket when there isn't one for each key. Without memory, chains get longer. */
 static void grow(struct tracking_table *table)
 {
+    if (table->n_keys < table->n_buckets)
+        return;
     if (table->n_buckets == table->cap) {
         size_t size;
         if (__builtin_mul_overflow(table->cap, 2 * sizeof(struct tracked_key *), &size))
@@ -80,6 +82,36 @@ static void grow(struct tracking_table *table)
         *bucket = key;
         key = next;
     }
+}
+
+static void resize_down(struct tracking_table *table, size_t cap)
+{
+    /* Refused, the larger array stays. */
+    struct tracked_key **buckets =
+        mem_try_resize(table->buckets, cap * sizeof(struct tracked_key *));
+    if (buckets != NULL)
+        table->buckets = buckets;
+    table->cap = cap;
+}
+
+/* Joins the last bucket with the one that it was split from. */
+static void join(struct tracking_table *table)
+{
+    struct tracked_key *key = table->buckets[--table->n_buckets];
+    struct tracked_key **end = &table->buckets[table->n_buckets - table->cap / 2];
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = key;
+    if (table->n_buckets == table->cap / 2)
+        resize_down(table, table->cap / 2);
+}
+
+/* Leaves no more than four buckets for each key: what was tracked once costs nothing for ever, and
+ * a victim is never far. */
+static void shrink(struct tracking_table *table)
+{
+    while (table->n_buckets > BUCKETS_MIN && table->n_keys < table->n_buckets / 4)
+        join(table);
 }
 
 static struct tracked_key **find(const struct tracking_table *table, struct bytes name,
@@ -163,6 +195,7 @@ static struct tracked_key *unlink_at(struct tracking_table *table, struct tracke
     *at = key->next;
     table->n_keys--;
     table->n_items -= key->n;
+    shrink(table);
     return key;
 }
 
@@ -175,7 +208,7 @@ struct tracked_key *tracking_table_take_any(struct tracking_table *table)
 {
     if (table->n_keys == 0)
         return NULL;
-    /* There are about as many keys as buckets ever were, so one is near. */
+    /* There is a key for every four buckets or more, so one is near. */
     table->random = table->random * 6364136223846793005u + 1442695040888963407u;
     size_t i = (size_t)(table->random >> 32) % table->n_buckets;
     while (table->buckets[i] == NULL)
@@ -185,7 +218,14 @@ struct tracked_key *tracking_table_take_any(struct tracking_table *table)
 
 void tracking_table_clear(struct tracking_table *table)
 {
-    for (size_t i = 0; i < table->n_buckets; i++)
-        while (table->buckets[i] != NULL)
-            tracked_key_free(unlink_at(table, &table->buckets[i]));
+    for (size_t i = 0; i < table->n_buckets; i++) {
+        struct tracked_key *key;
+        while ((key = table->buckets[i]) != NULL) {
+            table->buckets[i] = key->next;
+            tracked_key_free(key);
+        }
+    }
+    table->n_keys = table->n_items = 0;
+    table->n_buckets = BUCKETS_MIN;
+    resize_down(table, BUCKETS_MIN);
 }

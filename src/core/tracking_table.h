@@ -4,7 +4,7 @@
  *
  * A tracker stands for a client and outlives it while keys, redirections or commands in flight
  * hold it: the end of a client costs nothing per key, and what it has read goes when the keys do.
- * Grows a bucket at a time (linear hashing). Must not know: what is sent to whom. */
+ * Grows and shrinks a bucket at a time (linear hashing). Must not know: what is sent to whom. */
 #ifndef LARDER_CORE_TRACKING_TABLE_H
 #define LARDER_CORE_TRACKING_TABLE_H
 
@@ -51,7 +51,7 @@ struct tracked_key {
 struct tracking_table {
     struct hash_key hash_key;
     struct tracked_key **buckets; /* owned */
-    size_t n_buckets, cap;        /* cap is a power of two; cap / 2 <= n_buckets <= cap */
+    size_t n_buckets, cap;        /* cap is a power of two; cap / 2 < n_buckets <= cap */
     size_t n_keys;
     size_t n_items;  /* pairs of key and tracker */
     uint64_t random; /* where the next victim is looked for */

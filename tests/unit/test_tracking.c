@@ -106,6 +106,38 @@ START_TEST(grows)
 }
 END_TEST
 
+/* What has been tracked, and no longer is, leaves no buckets behind. */
+START_TEST(shrinks)
+{
+    char name[32];
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof(name), "key:%d", i);
+        add(name, 0);
+        tracked_key_free(tracking_table_take(&table, bytes_of_str(name)));
+    }
+    ck_assert_uint_le(table.cap, 32);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof(name), "key:%d", i);
+        add(name, i % 3);
+    }
+    ck_assert_uint_le(table.n_buckets, 3000);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof(name), "key:%d", (i + 1500) % 3000);
+        struct tracked_key *key = tracking_table_take(&table, bytes_of_str(name));
+        ck_assert_ptr_nonnull(key);
+        ck_assert(has(key, (i + 1500) % 3000 % 3));
+        tracked_key_free(key);
+        ck_assert_uint_gt(table.n_buckets, table.cap / 2);
+        ck_assert_uint_le(table.n_buckets, table.cap);
+        ck_assert(table.n_buckets <= 16 || table.n_keys >= table.n_buckets / 4 - 1);
+    }
+    ck_assert_uint_le(table.cap, 32);
+    add("k", 1);
+    tracked_key_free(tracking_table_take_any(&table));
+    ck_assert_uint_eq(table.n_keys, 0);
+}
+END_TEST
+
 START_TEST(clears)
 {
     add("k", 0);
@@ -115,6 +147,15 @@ START_TEST(clears)
     ck_assert_uint_eq(table.n_keys, 0);
     ck_assert_uint_eq(table.n_items, 0);
     ck_assert_uint_eq(trackers[1]->n_refs, 1);
+    char name[32];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "key:%d", i);
+        add(name, 2);
+    }
+    tracking_table_clear(&table);
+    ck_assert_uint_le(table.cap, 16);
+    add("k", 2);
+    tracked_key_free(tracking_table_take(&table, BYTES("k")));
 }
 END_TEST
 
@@ -155,6 +196,7 @@ int main(void)
     tcase_add_test(tcase, taken_once);
     tcase_add_test(tcase, any_bytes);
     tcase_add_test(tcase, grows);
+    tcase_add_test(tcase, shrinks);
     tcase_add_test(tcase, clears);
     tcase_add_test(tcase, no_memory);
     tcase_add_test(tcase, tracker_outlives_its_client);
