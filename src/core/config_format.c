@@ -1,6 +1,8 @@
 /* Values of directives as text; see config_format.h. */
 #include "core/config_format.h"
 
+#include "base/units.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,13 +38,9 @@ static void add_word(const char *word, struct buf *out)
 
 void config_format_size(int64_t size, struct buf *out)
 {
-    static const char *const units[] = {"", "kb", "mb", "gb"};
-    unsigned unit = 0;
-    while (size != 0 && size % 1024 == 0 && unit < 3) {
-        size /= 1024;
-        unit++;
-    }
-    config_format_print(out, "%" PRId64 "%s", size, units[unit]);
+    char text[UNITS_TEXT_MAX];
+    size_t len = units_format_size(size, text);
+    config_format_text(bytes_of(text, len), out);
 }
 
 void config_format_number(const struct config_row *row, int64_t number, struct buf *out)

@@ -1,6 +1,8 @@
 /* The table of directives; see config_table.h. */
 #include "core/config_table.h"
 
+#include "base/nearest.h"
+
 #include <limits.h>
 
 #define KB ((int64_t)1 << 10)
@@ -241,9 +243,6 @@ static const struct config_row rows[] = {
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 _Static_assert(N_ROWS <= CONFIG_ROWS_MAX, "callers keep one flag for each row");
 
-/* Longer names are compared to nothing. */
-#define NAME_MAX_NEAR 64
-
 const struct config_row *config_table(size_t *n_rows)
 {
     *n_rows = N_ROWS;
@@ -258,46 +257,18 @@ const struct config_row *config_table_find(struct bytes name)
     return NULL;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Levenshtein's distance without regard to case, kept in one line of the matrix. b is at most
- * NAME_MAX_NEAR long. */
-static size_t distance(struct bytes a, struct bytes b)
-{
-    size_t line[NAME_MAX_NEAR + 1];
-    for (size_t j = 0; j <= b.len; j++)
-        line[j] = j;
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t diagonal = line[0];
-        line[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t above = line[j];
-            size_t replaced = diagonal + (bytes_lower(a.ptr[i - 1]) != bytes_lower(b.ptr[j - 1]));
-            line[j] = smaller(replaced, smaller(above, line[j - 1]) + 1);
-            diagonal = above;
-        }
-    }
-    return line[b.len];
-}
-
 const struct config_row *config_table_nearest(struct bytes name)
 {
-    if (name.len == 0 || name.len > NAME_MAX_NEAR)
-        return NULL;
-    /* A third of the letters (rounded up) may be wrong, three at most. */
-    size_t best = smaller((name.len + 2) / 3, 3) + 1;
+    size_t best = nearest_limit(name);
     const struct config_row *nearest = NULL;
-    for (size_t i = 0; i < N_ROWS; i++) {
+    for (size_t i = 0; best > 0 && i < N_ROWS; i++) {
         if (rows[i].section == CONFIG_SECTION_COMPATIBILITY)
             continue;
-        size_t d = distance(name, bytes_of_str(rows[i].name));
-        if (d < best) {
-            best = d;
-            nearest = &rows[i];
-        }
+        size_t distance = nearest_distance(name, bytes_of_str(rows[i].name));
+        if (distance >= best)
+            continue;
+        best = distance;
+        nearest = &rows[i];
     }
     return nearest;
 }

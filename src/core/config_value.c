@@ -2,9 +2,11 @@
 #include "core/config_value.h"
 
 #include "base/mem.h"
+#include "base/units.h"
 #include "upstream/address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
@@ -25,41 +27,10 @@ static bool fail(struct parse *parse, enum config_problem problem, struct bytes 
     return false;
 }
 
-/* Digits and one of Redis's units: k and m are thousands, kb and mb are 1024s (memtoull). Unlike
- * there, a text without a digit is none, and one that does not fit is out of range instead of
- * wrapped. */
 static enum config_problem parse_memory(struct bytes word, int64_t *bytes)
 {
-    static const struct {
-        const char *name;
-        int64_t factor;
-    } units[] = {
-        {"", 1},
-        {"b", 1},
-        {"k", 1000},
-        {"kb", 1 << 10},
-        {"m", 1000 * 1000},
-        {"mb", 1 << 20},
-        {"g", 1000 * 1000 * 1000},
-        {"gb", 1 << 30},
-    };
-    size_t n_digits = 0;
-    int64_t number = 0;
-    bool overflow = false;
-    for (; n_digits < word.len && word.ptr[n_digits] >= '0' && word.ptr[n_digits] <= '9';
-         n_digits++)
-        overflow |= __builtin_mul_overflow(number, 10, &number) ||
-                    __builtin_add_overflow(number, word.ptr[n_digits] - '0', &number);
-    if (n_digits == 0)
-        return CONFIG_BAD_MEMORY;
-    struct bytes unit = bytes_of(word.ptr + n_digits, word.len - n_digits);
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (!bytes_is(unit, units[i].name))
-            continue;
-        overflow |= __builtin_mul_overflow(number, units[i].factor, bytes);
-        return overflow ? CONFIG_BAD_RANGE : CONFIG_FINE;
-    }
-    return CONFIG_BAD_MEMORY;
+    int result = units_parse_size(word, bytes);
+    return result == 0 ? CONFIG_FINE : result == -ERANGE ? CONFIG_BAD_RANGE : CONFIG_BAD_MEMORY;
 }
 
 static bool parse_octal(struct bytes word, int64_t *number)

@@ -174,11 +174,20 @@ struct policy_table *policy_table_create(void)
     return table;
 }
 
-void policy_table_destroy(struct policy_table *table)
+static void remove_all(struct policy_table *table)
 {
     for (size_t i = 0; i < table->n; i++)
         mem_free(table->rules[i].prefix);
     mem_free(table->rules);
+    table->rules = NULL;
+    table->n = table->cap = 0;
+}
+
+void policy_table_destroy(struct policy_table *table)
+{
+    if (table == NULL)
+        return;
+    remove_all(table);
     mem_free(table);
 }
 
@@ -210,8 +219,7 @@ static struct rule *insert(struct policy_table *table, size_t at, struct bytes p
         table->rules = mem_resize(table->rules, table->cap * sizeof(*table->rules));
     }
     struct rule *rule = &table->rules[at];
-    memmove(rule + 1, rule, (table->n - at) * sizeof(*rule));
-    table->n++;
+    memmove(rule + 1, rule, (table->n++ - at) * sizeof(*rule));
     *rule = (struct rule){.prefix = mem_alloc(prefix.len), .len = prefix.len};
     memcpy(rule->prefix, prefix.ptr, prefix.len);
     return rule;
@@ -261,6 +269,17 @@ bool policy_table_remove(struct policy_table *table, struct bytes prefix)
     memmove(rule, rule + 1, (table->n - at) * sizeof(*rule));
     settle(table);
     return true;
+}
+
+void policy_table_copy(struct policy_table *table, const struct policy_table *from)
+{
+    remove_all(table);
+    for (size_t i = 0; i < from->n; i++) {
+        struct rule *rule = insert(table, i, rule_prefix(&from->rules[i]));
+        rule->own = from->rules[i].own;
+        refresh(table, rule);
+    }
+    settle(table);
 }
 
 /* Listing */

@@ -375,6 +375,29 @@ START_TEST(ids_are_never_shared)
 }
 END_TEST
 
+START_TEST(a_copy_has_the_same_prefixes)
+{
+    struct policy_table *copy = policy_table_create();
+    struct policy standard = *find("any");
+    standard.ttl_ms = 9000;
+    policy_table_set_default(copy, &standard);
+    ck_assert(policy_table_set(copy, BYTES("gone"), &BYTES("ttl=1"), 1, error, sizeof(error)));
+    set("a", "mode=deny");
+    set("a:b", "stale-if-error=1h");
+    policy_table_copy(copy, table);
+    ck_assert_uint_eq(policy_table_count(copy), 2);
+    ck_assert_int_eq(policy_find(copy, BYTES("gone"), NULL)->ttl_ms, 9000);
+    ck_assert_int_eq(policy_find(copy, BYTES("a:"), NULL)->mode, POLICY_DENY);
+    ck_assert_int_eq(policy_find(copy, BYTES("a:b:"), NULL)->sie_ms, 3600000);
+    ck_assert_int_eq(policy_find(copy, BYTES("a:b:"), NULL)->ttl_ms, 9000);
+    ck_assert(policy_table_is_special(copy));
+    ck_assert(policy_table_remove(table, BYTES("a"))); /* its own */
+    ck_assert_int_eq(policy_find(copy, BYTES("a:"), NULL)->mode, POLICY_DENY);
+    policy_table_destroy(copy);
+    policy_table_destroy(NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -393,6 +416,7 @@ int main(void)
     tcase_add_test(tcase, a_thousand_prefixes);
     tcase_add_test(tcase, special_follows_the_policies);
     tcase_add_test(tcase, ids_are_never_shared);
+    tcase_add_test(tcase, a_copy_has_the_same_prefixes);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
