@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "store/store.h"
+#include "tier/policy.h"
 
 /* Room for any message that a function here writes, its NUL included. */
 #define CONFIG_ERR_SIZE 512
@@ -87,11 +88,21 @@ struct config {
     int64_t maxmemory_samples;
     int64_t lfu_log_factor;
     int64_t lfu_decay_minutes;
-    int64_t l1_ttl_s;          /* 0: no cap */
-    int64_t l1_max_item_bytes; /* 0: no limit but the budget */
-    int64_t l1_max_entries;    /* 0: no limit */
-    int64_t l1_max_variants;   /* 0: no cached replies */
+    int64_t l1_max_entries;  /* 0: no limit */
+    int64_t l1_max_variants; /* 0: no cached replies */
     int64_t databases;
+
+    /* Policies: the default one, and those of prefixes. */
+    int64_t l1_ttl_s;                 /* 0: no cap */
+    int64_t l1_ttl_jitter_percent;    /* 0 to 100 */
+    int64_t l1_negative_ttl_s;        /* 0: not kept; -1: as l1_ttl_s */
+    int64_t stale_while_revalidate_s; /* 0: never */
+    int64_t stale_if_error_s;         /* 0: never */
+    double early_refresh;             /* 0: off */
+    int64_t l1_max_item_bytes;        /* 0: no limit but the budget */
+    bool write_allocate;
+    double l2_ttl_factor;
+    struct policy_table *policies; /* owned; what CACHE POLICY changes, the tier's copy follows */
 
     /* L2 */
     char *upstream; /* may hold a secret: shown through config_upstream_shown only; "": L1 alone */

@@ -24,9 +24,10 @@ static void explain_range(const struct config_row *row, struct buf *out)
         add(" is too large", out);
         return;
     }
-    add(row->type == CONFIG_MEMORY  ? " is not a size from "
-        : row->type == CONFIG_OCTAL ? " is not an octal number from "
-                                    : " is not a whole number from ",
+    add(row->type == CONFIG_MEMORY    ? " is not a size from "
+        : row->type == CONFIG_DECIMAL ? " is not a decimal number from "
+        : row->type == CONFIG_OCTAL   ? " is not an octal number from "
+                                      : " is not a whole number from ",
         out);
     config_format_number(row, row->min, out);
     add(row->max == INT64_MAX ? " up" : " to ", out);
@@ -77,6 +78,7 @@ void config_fault_explain(const struct config_row *row, const struct config_faul
     case CONFIG_BAD_LIMIT_COUNT:
         add("four values expected for each class: class, size, size, seconds", out);
         break;
+    case CONFIG_BAD_POLICY:
     case CONFIG_BAD_UPSTREAM: add(fault->text, out); break;
     default: config_format_shown(fault->word, out); explain_word(row, fault->problem, out);
     }
@@ -104,6 +106,7 @@ void config_fault_reply(const struct config_row *row, const struct config_fault 
         [CONFIG_BAD_BOOL] = "argument must be 'yes' or 'no'",
         [CONFIG_BAD_INTEGER] = "argument couldn't be parsed into an integer",
         [CONFIG_BAD_OCTAL] = "argument couldn't be parsed as an octal number",
+        [CONFIG_BAD_DECIMAL] = "argument couldn't be parsed as a decimal number",
         [CONFIG_BAD_MEMORY] = "argument must be a memory value",
         [CONFIG_BAD_ADDRESS] = "Failed to bind to specified addresses.",
         [CONFIG_TOO_MANY] = "Too many bind addresses specified.",

@@ -2,6 +2,7 @@
 #include "core/config_format.h"
 
 #include "base/units.h"
+#include "core/config_policy.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -97,6 +98,13 @@ static void add_limit_line(const struct config_output_limit *limits, unsigned cl
     config_format_print(out, " %" PRId64, limit->soft_s);
 }
 
+static void add_decimal(double value, struct buf *out)
+{
+    char text[UNITS_TEXT_MAX];
+    size_t len = units_format_decimal(value, text);
+    config_format_text(bytes_of(text, len), out);
+}
+
 static void add_text(const struct config_row *row, const char *text, struct buf *out)
 {
     if ((row->flags & CONFIG_SECRET) != 0)
@@ -119,6 +127,8 @@ void config_format_value(const struct config_row *row, const union config_value 
     case CONFIG_TEXT: add_text(row, value->text, out); break;
     case CONFIG_ADDRESSES: add_addresses(&value->list, out); break;
     case CONFIG_OUTPUT_LIMIT: add_limits(value->limits, out); break;
+    case CONFIG_DECIMAL: add_decimal(value->decimal, out); break;
+    case CONFIG_POLICIES: config_policy_lines(value->policies, out); break;
     case CONFIG_FIXED:
         add_word(strcmp(row->standard, "\"\"") == 0 ? "" : row->standard, out);
         break;
@@ -126,7 +136,7 @@ void config_format_value(const struct config_row *row, const union config_value 
 }
 
 void config_format_file(const struct config_row *row, const union config_value *value,
-                        unsigned class, struct buf *out)
+                        unsigned part, struct buf *out)
 {
     switch (row->type) {
     case CONFIG_MEMORY: config_format_size(value->number, out); break;
@@ -137,7 +147,8 @@ void config_format_file(const struct config_row *row, const union config_value *
         else
             add_addresses(&value->list, out);
         break;
-    case CONFIG_OUTPUT_LIMIT: add_limit_line(value->limits, class, out); break;
+    case CONFIG_OUTPUT_LIMIT: add_limit_line(value->limits, part, out); break;
+    case CONFIG_POLICIES: config_policy_line(value->policies, part, out); break;
     default: config_format_value(row, value, out);
     }
 }

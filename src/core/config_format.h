@@ -13,10 +13,10 @@ void config_format_value(const struct config_row *row, const union config_value 
                          struct buf *out);
 
 /* A value as it stands behind the name in a file, secrets included: texts quoted, sizes with the
- * largest unit that divides them. Of an output limit, the class `class` (each stands in a line of
- * its own); ignored for other types. */
+ * largest unit that divides them. Of an output limit the class `part`, of policies that prefix
+ * (each stands in a line of its own); ignored for other types. */
 void config_format_file(const struct config_row *row, const union config_value *value,
-                        unsigned class, struct buf *out);
+                        unsigned part, struct buf *out);
 
 /* `size` bytes with the largest unit that divides them: "64mb". */
 void config_format_size(int64_t size, struct buf *out);

@@ -73,6 +73,11 @@ static void add_kind(const struct config_row *row, struct buf *out)
         add("size, ", out);
         add_numbers(row, out);
         break;
+    case CONFIG_DECIMAL:
+        add("decimal, ", out);
+        add_numbers(row, out);
+        break;
+    case CONFIG_POLICIES: add("prefix name=value ..., repeated", out); break;
     case CONFIG_CHOICE:
         for (const struct config_choice *choice = row->choices; choice->name != NULL; choice++)
             config_format_print(out, "%s%s", choice == row->choices ? "" : ", ", choice->name);
@@ -92,7 +97,9 @@ static void add_note(const struct config_row *row, const char *prefix, const cha
     buf_init(&note);
     add("[", &note);
     add_kind(row, &note);
-    if ((row->flags & CONFIG_IMMUTABLE) != 0)
+    if (row->type == CONFIG_POLICIES)
+        add("; changed by CACHE POLICY", &note);
+    else if ((row->flags & CONFIG_IMMUTABLE) != 0)
         add("; fixed at start", &note);
     add(more, &note);
     add(what, &note);
@@ -205,7 +212,10 @@ static void markdown_row(const struct config_row *row, struct buf *out)
 {
     config_format_print(out, "| `%s` | `%s` | ", row->name, row->standard);
     add_kind(row, out);
-    add((row->flags & CONFIG_IMMUTABLE) != 0 ? " | no | " : " | yes | ", out);
+    if (row->type == CONFIG_POLICIES)
+        add(" | `CACHE POLICY` | ", out);
+    else
+        add((row->flags & CONFIG_IMMUTABLE) != 0 ? " | no | " : " | yes | ", out);
     add_cell(row->text, out);
     add(" |\n", out);
 }

@@ -51,6 +51,8 @@ static bool find_rows(struct set *set, const struct bytes *pairs, size_t n_pairs
         const struct config_row *row = config_table_find(name);
         if (row == NULL)
             return refuse(set, name, NULL);
+        if (row->type == CONFIG_POLICIES)
+            return refuse(set, name, "use CACHE POLICY SET and CACHE POLICY DEL");
         if ((row->flags & CONFIG_IMMUTABLE) != 0)
             return refuse(set, name, "can't set immutable config");
         for (size_t j = 0; j < set->n_changes; j++)

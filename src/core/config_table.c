@@ -7,6 +7,7 @@
 
 #define KB ((int64_t)1 << 10)
 #define MB ((int64_t)1 << 20)
+#define TEN_YEARS_S ((int64_t)3650 * 86400)
 
 /* The place of a field, which must have exactly the type that values of the row's kind are kept in.
  */
@@ -22,6 +23,8 @@
     .type = CONFIG_OCTAL, FIELD(field, int64_t), .min = (low), .max = (high)
 #define MEMORY(field, low)                                                                         \
     .type = CONFIG_MEMORY, FIELD(field, int64_t), .min = (low), .max = INT64_MAX
+#define DECIMAL(field, low, high)                                                                  \
+    .type = CONFIG_DECIMAL, FIELD(field, double), .min = (low), .max = (high)
 #define CHOICE(field, enumeration, names)                                                          \
     .type = CONFIG_CHOICE, FIELD(field, enumeration), .choices = (names)
 #define TEXT(field) .type = CONFIG_TEXT, FIELD(field, char *)
@@ -131,11 +134,6 @@ static const struct config_row rows[] = {
      .text = "How many more accesses each step of an LFU counter takes."},
     {ROW, .name = "lfu-decay-time", INTEGER(lfu_decay_minutes, 0, INT_MAX), .unit = "min",
      .standard = "1", .text = "Time after which an LFU counter loses one; 0: never."},
-    {ROW, .name = "l1-ttl", INTEGER(l1_ttl_s, 0, INT_MAX), .unit = "s", .standard = "300",
-     .text = "Longest life in L1 of what came from the upstream; 0: no cap beyond the key's own "
-             "deadline."},
-    {ROW, .name = "l1-max-item", MEMORY(l1_max_item_bytes, 0), .standard = "0",
-     .text = "Larger entries (key and value) stay out of L1; 0: no limit but the budget."},
     {ROW, .name = "l1-max-entries", INTEGER(l1_max_entries, 0, INT64_MAX), .standard = "0",
      .text = "Entries that L1 holds at most; 0: no limit but the budget."},
     {ROW, .name = "l1-max-variants", INTEGER(l1_max_variants, 0, 1000000), .standard = "64",
@@ -143,6 +141,43 @@ static const struct config_row rows[] = {
              "0: such replies are not kept."},
     {ROW, .name = "databases", INTEGER(databases, 1, 1024), .flags = CONFIG_IMMUTABLE,
      .standard = "16", .text = "Databases that SELECT accepts."},
+#undef ROW
+/* Policies. Times reach as far as those of a `policy` line. */
+#define ROW .section = CONFIG_SECTION_POLICY, .group = CONFIG_STORE
+    {ROW, .name = "l1-ttl", INTEGER(l1_ttl_s, 0, INT_MAX), .unit = "s", .standard = "300",
+     .text = "Longest life in L1 of what came from the upstream; 0: no cap beyond the key's own "
+             "deadline."},
+    {ROW, .name = "l1-ttl-jitter", INTEGER(l1_ttl_jitter_percent, 0, 100), .unit = "%",
+     .standard = "10",
+     .text = "Shortens l1-ttl at random by up to this, so that what was fetched together does not "
+             "go together."},
+    {ROW, .name = "l1-negative-ttl", INTEGER(l1_negative_ttl_s, -1, TEN_YEARS_S), .unit = "s",
+     .standard = "-1",
+     .text = "Longest time that L1 knows that a key does not exist; 0: it does not keep that, -1: "
+             "as l1-ttl."},
+    {ROW, .name = "l1-max-item", MEMORY(l1_max_item_bytes, 0), .standard = "0",
+     .text = "Larger entries (key and value) stay out of L1; 0: no limit but the budget."},
+    {ROW, .name = "stale-while-revalidate", INTEGER(stale_while_revalidate_s, 0, TEN_YEARS_S),
+     .unit = "s", .standard = "0",
+     .text = "Time behind l1-ttl in which a value is still answered while it is fetched anew; 0: "
+             "never."},
+    {ROW, .name = "stale-if-error", INTEGER(stale_if_error_s, 0, TEN_YEARS_S), .unit = "s",
+     .standard = "0",
+     .text = "Time in which a value that can't be trusted any more is still answered when the "
+             "upstream can't be asked; 0: never."},
+    {ROW, .name = "early-refresh", DECIMAL(early_refresh, 0, 100), .standard = "0",
+     .text = "Fetches a value anew before its time is over, at random, the earlier the greater "
+             "this is and the longer its last fetch took (XFetch's beta, 1 is usual); 0: off."},
+    {ROW, .name = "write-allocate", BOOL(write_allocate), .standard = "no",
+     .text = "Keep the value of a SET in L1; no: the next read fetches it."},
+    {ROW, .name = "l2-ttl-factor", DECIMAL(l2_ttl_factor, 1, 1000), .standard = "1",
+     .text = "Multiplies the TTL of a SET on its way to the upstream, which then outlives L1 and "
+             "can serve stale values; 1: it is passed on as it is."},
+    {ROW, .name = "policy", .type = CONFIG_POLICIES, FIELD(policies, struct policy_table *),
+     .flags = CONFIG_IMMUTABLE, .standard = "\"\"",
+     .text = "What differs for keys that begin with a prefix, one line for each, such as: policy "
+             "session: ttl=30s stale-if-error=10m; empty: drops those of earlier lines. See "
+             "doc/policies.md."},
 #undef ROW
 /* L2 */
 #define ROW .section = CONFIG_SECTION_L2, .group = CONFIG_UPSTREAM
@@ -279,6 +314,7 @@ const char *config_table_section(enum config_section section)
         [CONFIG_SECTION_NETWORK] = "Network",
         [CONFIG_SECTION_LIMITS] = "Limits for clients",
         [CONFIG_SECTION_L1] = "L1: the memory cache",
+        [CONFIG_SECTION_POLICY] = "Policies: what L1 keeps, and for how long",
         [CONFIG_SECTION_L2] = "L2: the upstream",
         [CONFIG_SECTION_WARMING] = "Warming",
         [CONFIG_SECTION_OPERATION] = "Operation",

@@ -17,6 +17,8 @@ enum config_type {
     CONFIG_TEXT,         /* one string */
     CONFIG_ADDRESSES,    /* several addresses to listen on */
     CONFIG_OUTPUT_LIMIT, /* class hard soft seconds, repeated; other classes keep their limits */
+    CONFIG_DECIMAL,      /* digits with a point or none */
+    CONFIG_POLICIES,     /* prefix name=value ..., one prefix a line; other prefixes keep theirs */
     CONFIG_FIXED         /* no field: reported to tools that ask; only its own value is accepted */
 };
 
@@ -30,6 +32,7 @@ enum config_section {
     CONFIG_SECTION_NETWORK,
     CONFIG_SECTION_LIMITS,
     CONFIG_SECTION_L1,
+    CONFIG_SECTION_POLICY,
     CONFIG_SECTION_L2,
     CONFIG_SECTION_WARMING,
     CONFIG_SECTION_OPERATION,
@@ -59,7 +62,7 @@ struct config_row {
 };
 
 /* At least as many as there are rows. */
-#define CONFIG_ROWS_MAX 64
+#define CONFIG_ROWS_MAX 96
 
 /* All rows, by section, in the order of larder.conf. Borrowed for ever. */
 const struct config_row *config_table(size_t *n_rows);

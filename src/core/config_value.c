@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "core/config_policy.h"
 #include "upstream/address.h"
 
 #include <arpa/inet.h>
@@ -64,6 +65,19 @@ static bool parse_number(struct parse *parse)
     if (problem != CONFIG_FINE)
         return fail(parse, problem, word);
     parse->value->number = number;
+    return true;
+}
+
+static bool parse_decimal(struct parse *parse)
+{
+    struct bytes word = parse->words[0];
+    double decimal;
+    int result = units_parse_decimal(word, &decimal);
+    if (result == -EINVAL)
+        return fail(parse, CONFIG_BAD_DECIMAL, word);
+    if (result < 0 || decimal < (double)parse->row->min || decimal > (double)parse->row->max)
+        return fail(parse, CONFIG_BAD_RANGE, word);
+    parse->value->decimal = decimal;
     return true;
 }
 
@@ -210,6 +224,20 @@ static bool parse_limits(struct parse *parse)
     return true;
 }
 
+/* A copy of the current policies, with one line added. */
+static bool parse_policies(struct parse *parse, const struct policy_table *current)
+{
+    struct policy_table *policies = policy_table_create();
+    policy_table_copy(policies, current);
+    if (!config_policy_add(policies, parse->words, parse->n_words, parse->fault->text,
+                           sizeof(parse->fault->text))) {
+        policy_table_destroy(policies);
+        return fail(parse, CONFIG_BAD_POLICY, bytes_of(NULL, 0));
+    }
+    parse->value->policies = policies;
+    return true;
+}
+
 static bool parse_fixed(struct parse *parse)
 {
     struct bytes standard = bytes_of_str(parse->row->standard);
@@ -219,7 +247,7 @@ static bool parse_fixed(struct parse *parse)
            fail(parse, CONFIG_BAD_FIXED, parse->words[0]);
 }
 
-static bool parse_words(struct parse *parse)
+static bool parse_words(struct parse *parse, const union config_value *current)
 {
     switch (parse->row->type) {
     case CONFIG_BOOL: return parse_bool(parse);
@@ -230,6 +258,8 @@ static bool parse_words(struct parse *parse)
     case CONFIG_TEXT: return parse_text(parse);
     case CONFIG_ADDRESSES: return parse_addresses(parse);
     case CONFIG_OUTPUT_LIMIT: return parse_limits(parse);
+    case CONFIG_DECIMAL: return parse_decimal(parse);
+    case CONFIG_POLICIES: return parse_policies(parse, current->policies);
     case CONFIG_FIXED: return parse_fixed(parse);
     }
     return false;
@@ -265,7 +295,7 @@ bool config_value_parse(const struct config_row *row, const struct bytes *words,
     struct parse parse = {row, words, n_words, value, fault};
     bool several = row->type == CONFIG_ADDRESSES || row->type == CONFIG_OUTPUT_LIMIT;
     memset(value, 0, sizeof(*value));
-    if (n_words == 0 || (!several && n_words != 1))
+    if (n_words == 0 || (!several && row->type != CONFIG_POLICIES && n_words != 1))
         return fail(&parse, CONFIG_BAD_COUNT, bytes_of(NULL, 0));
     if (several && n_words == 1) {
         parse.words = cut;
@@ -273,7 +303,7 @@ bool config_value_parse(const struct config_row *row, const struct bytes *words,
     }
     if (row->type == CONFIG_OUTPUT_LIMIT)
         *value = *current;
-    return parse_words(&parse);
+    return parse_words(&parse, current);
 }
 
 void config_value_standard(const struct config_row *row, union config_value *value)
@@ -282,6 +312,10 @@ void config_value_standard(const struct config_row *row, union config_value *val
     struct bytes standard = bytes_of_str(row->standard);
     union config_value none;
     struct config_fault fault;
+    if (row->type == CONFIG_POLICIES) {
+        value->policies = policy_table_create();
+        return;
+    }
     memset(&none, 0, sizeof(none));
     size_t n_words = cut_word(standard, words);
     if (bytes_equal(standard, BYTES("\"\"")))
@@ -298,6 +332,8 @@ void config_value_release(const struct config_row *row, union config_value *valu
         for (size_t i = 0; i < value->list.n; i++)
             mem_free(value->list.items[i]);
         mem_free(value->list.items);
+    } else if (row->type == CONFIG_POLICIES) {
+        policy_table_destroy(value->policies);
     }
     memset(value, 0, sizeof(*value));
 }
@@ -335,5 +371,7 @@ bool config_value_equal(const struct config_row *row, const union config_value *
         return strcmp(a->text, b->text) == 0;
     if (row->type == CONFIG_ADDRESSES)
         return equal_lists(&a->list, &b->list);
+    if (row->type == CONFIG_POLICIES)
+        return config_policy_equal(a->policies, b->policies);
     return memcmp(a, b, row->size) == 0;
 }

@@ -16,9 +16,11 @@
 union config_value {
     bool yes;
     int64_t number;
+    double decimal;
     int choice;
     char *text;
     struct config_list list;
+    struct policy_table *policies;
     struct config_output_limit limits[CONFIG_CLIENT_CLASSES];
 };
 
@@ -30,9 +32,11 @@ enum config_problem {
     CONFIG_BAD_INTEGER,
     CONFIG_BAD_OCTAL,
     CONFIG_BAD_MEMORY,
+    CONFIG_BAD_DECIMAL,
     CONFIG_BAD_RANGE,
     CONFIG_BAD_ADDRESS,
     CONFIG_BAD_UPSTREAM,
+    CONFIG_BAD_POLICY,
     CONFIG_TOO_MANY,
     CONFIG_TOO_LONG,
     CONFIG_NUL_BYTE,
@@ -42,7 +46,7 @@ enum config_problem {
     CONFIG_BAD_FIXED
 };
 
-/* Room for the reason of CONFIG_BAD_UPSTREAM. */
+/* Room for the reason of CONFIG_BAD_UPSTREAM or CONFIG_BAD_POLICY. */
 #define CONFIG_REASON_SIZE 256
 
 /* What is wrong. */
@@ -50,11 +54,11 @@ struct config_fault {
     enum config_problem problem;
     struct bytes word;             /* at fault, borrowed; empty where it is no single one */
     size_t n_words;                /* how many there were */
-    char text[CONFIG_REASON_SIZE]; /* the reason, of CONFIG_BAD_UPSTREAM only; without a secret */
+    char text[CONFIG_REASON_SIZE]; /* the reason, of those two only; without a secret */
 };
 
-/* Parses n_words words as a value of the row; `current` (borrowed) is the value that classes of an
- * output limit that aren't named keep. Returns true and an owned value for config_value_release, or
+/* Parses n_words words as a value of the row; `current` (borrowed) has what classes of an output
+ * limit, or prefixes of policies, that aren't named keep. Returns true and an owned value for config_value_release, or
  * false and what is wrong. */
 bool config_value_parse(const struct config_row *row, const struct bytes *words, size_t n_words,
                         const union config_value *current, union config_value *value,

@@ -71,6 +71,22 @@ bool options_link(const struct config *config, struct link_options *options, cha
     return true;
 }
 
+void options_policy(const struct config *config, struct policy *policy)
+{
+    *policy = (struct policy){
+        .mode = POLICY_CACHE,
+        .ttl_ms = config->l1_ttl_s * 1000,
+        .ttl_jitter = (unsigned)config->l1_ttl_jitter_percent,
+        .negative_ttl_ms = config->l1_negative_ttl_s < 0 ? -1 : config->l1_negative_ttl_s * 1000,
+        .swr_ms = config->stale_while_revalidate_s * 1000,
+        .sie_ms = config->stale_if_error_s * 1000,
+        .early_refresh = config->early_refresh,
+        .max_item_bytes = (size_t)config->l1_max_item_bytes,
+        .write_allocate = config->write_allocate,
+        .l2_ttl_factor = config->l2_ttl_factor,
+    };
+}
+
 void options_warm(const struct config *config, struct warm_options *options)
 {
     warm_options_default(options);

@@ -15,6 +15,9 @@ void options_link_settings(const struct config *config, struct link_options *opt
 bool options_link(const struct config *config, struct link_options *options, char *error,
                   size_t size);
 
+/* The default policy: what the directives of that section say. Prefixes are in config->policies. */
+void options_policy(const struct config *config, struct policy *policy);
+
 void options_warm(const struct config *config, struct warm_options *options);
 
 #endif

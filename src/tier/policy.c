@@ -219,7 +219,8 @@ static struct rule *insert(struct policy_table *table, size_t at, struct bytes p
         table->rules = mem_resize(table->rules, table->cap * sizeof(*table->rules));
     }
     struct rule *rule = &table->rules[at];
-    memmove(rule + 1, rule, (table->n++ - at) * sizeof(*rule));
+    memmove(rule + 1, rule, (table->n - at) * sizeof(*rule));
+    table->n++;
     *rule = (struct rule){.prefix = mem_alloc(prefix.len), .len = prefix.len};
     memcpy(rule->prefix, prefix.ptr, prefix.len);
     return rule;
@@ -231,7 +232,11 @@ static bool check_prefix(struct bytes prefix, char *error, size_t size)
         snprintf(error, size, "the prefix is empty (the default policy is made by directives)");
     else if (prefix.len > POLICY_PREFIX_MAX)
         snprintf(error, size, "a prefix may have %d bytes at most", POLICY_PREFIX_MAX);
-    return prefix.len > 0 && prefix.len <= POLICY_PREFIX_MAX;
+    else if (policy_words_is_word(prefix))
+        snprintf(error, size, "the prefix is missing, it comes before name=value");
+    else
+        return true;
+    return false;
 }
 
 bool policy_table_set(struct policy_table *table, struct bytes prefix, const struct bytes *words,

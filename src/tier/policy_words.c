@@ -171,6 +171,12 @@ static const struct property *find_property(struct bytes name)
     return NULL;
 }
 
+bool policy_words_is_word(struct bytes text)
+{
+    const char *equals = text.len > 0 ? memchr(text.ptr, '=', text.len) : NULL;
+    return equals != NULL && find_property(bytes_of(text.ptr, (size_t)(equals - text.ptr))) != NULL;
+}
+
 static bool refuse_unknown(struct bytes name, char *error, size_t size)
 {
     char text[SHOWN_MAX + 4];

@@ -19,6 +19,9 @@ struct policy_words {
 /* The name of property `i`, 0 to POLICY_PROPERTIES - 1. Borrowed for ever. */
 const char *policy_words_name(unsigned i);
 
+/* True for what can't be meant as a prefix: "name=value" with the name of a property. */
+bool policy_words_is_word(struct bytes text);
+
 /* Sets what n_words words "name=value" say, 1 or more; `default` as a value takes a property away.
  * Returns false with what is wrong, without a code, in `error`; nothing has changed then. */
 bool policy_words_parse(struct policy_words *own, const struct bytes *words, size_t n_words,
