@@ -23,6 +23,9 @@ static const struct command subs[] = {
      .args = "key [key ...] | PREFIX prefix"},
     {ROW("explain", cache_explain, 3), .summary = "Describes what L1 knows of a key", .args = "key",
      .first = 2, .last = 2, .step = 1},
+    {ROW("policy", cache_policy, -3),
+     .summary = "Shows and changes what L1 may do with keys of a prefix, see CACHE POLICY HELP",
+     .args = "LIST | GET key | SET prefix name=value [name=value ...] | DEL prefix | HELP"},
     {ROW("warm", cache_warm, -3),
      .summary = "Fetches keys into L1 in the background, see CACHE WARM HELP",
      .args =

@@ -18,6 +18,17 @@ void cache_explain(struct call *call);
 /* CACHE INVALIDATE key [key ...] | PREFIX prefix (cache_invalidate.c). */
 void cache_invalidate(struct call *call);
 
+/* Answers a call when all is gone. `n_dropped` is how many entries went. */
+typedef void cache_dropped_fn(struct reply *reply, uint64_t n_dropped);
+
+/* Drops all keys with a prefix (borrowed for the call) from L1 in all databases, at once or later;
+ * fetches under way are not kept either. An error is written instead of the answer where some may be
+ * left. */
+void cache_invalidate_prefix(struct call *call, struct bytes prefix, cache_dropped_fn *answer);
+
+/* CACHE POLICY ... (cache_policy.c). */
+void cache_policy(struct call *call);
+
 /* CACHE WARM ... (cache_warm.c). */
 void cache_warm(struct call *call);
 

@@ -1,4 +1,4 @@
-/* CACHE INVALIDATE: drops keys from L1, by name or by prefix.
+/* CACHE INVALIDATE: drops keys from L1, by name or by prefix; the latter serves CACHE POLICY, too.
  *
  * A prefix is looked for in the whole store, in slices: one at once, which is all that a small
  * store needs, then one a turn, so that no other client waits. The reply comes when all are gone. */
@@ -17,6 +17,7 @@ struct prefix_walk {
     LIST_ENTRY(prefix_walk) link; /* larder->prefix_walks, once it has a slot */
     struct larder *larder;
     struct reply_slot *slot; /* NULL: the call is still there */
+    cache_dropped_fn *answer;
     struct timer timer;
     uint64_t cursor;
     uint64_t n_dropped;
@@ -78,7 +79,7 @@ static void finish(struct prefix_walk *walk, struct reply *reply)
     else if (walk->cursor != 0)
         reply_error(reply, "ERR larder is shutting down, keys with this prefix are left");
     else
-        reply_int(reply, (int64_t)walk->n_dropped);
+        walk->answer(reply, walk->n_dropped);
     buf_deinit(&walk->prefix);
     buf_deinit(&walk->found);
     mem_free(walk);
@@ -113,16 +114,17 @@ void cache_invalidate_end_all(struct larder *larder)
     }
 }
 
-static void invalidate_prefix(struct call *call)
+void cache_invalidate_prefix(struct call *call, struct bytes prefix, cache_dropped_fn *answer)
 {
     struct larder *larder = call->larder;
     struct prefix_walk *walk = mem_zalloc(sizeof(*walk));
     walk->larder = larder;
+    walk->answer = answer;
     tier_doom_fetches(larder->tier); /* those of the prefix have no entry yet that could be found */
     buf_init(&walk->prefix);
     buf_init(&walk->found);
     timer_init(&walk->timer, next_slice, walk);
-    walk->no_memory = !buf_append(&walk->prefix, call->argv[3].ptr, call->argv[3].len);
+    walk->no_memory = !buf_append(&walk->prefix, prefix.ptr, prefix.len);
     if (walk->no_memory || walk_on(walk)) {
         finish(walk, &call->reply);
         return;
@@ -132,10 +134,15 @@ static void invalidate_prefix(struct call *call)
     timer_arm(&larder->loop.timers, &walk->timer, larder_now_ms(larder));
 }
 
+static void answer_count(struct reply *reply, uint64_t n_dropped)
+{
+    reply_int(reply, (int64_t)n_dropped);
+}
+
 void cache_invalidate(struct call *call)
 {
     if (call->argc == 4 && bytes_is(call->argv[2], "prefix")) {
-        invalidate_prefix(call);
+        cache_invalidate_prefix(call, call->argv[3], answer_count);
         return;
     }
     if (call->argc > 4 && bytes_is(call->argv[2], "prefix")) {

@@ -4,7 +4,7 @@
 
 struct larder;
 
-/* Ends every CACHE INVALIDATE PREFIX that is under way, with an error for who still waits for it. */
+/* Ends every CACHE INVALIDATE PREFIX, and drop by CACHE POLICY, that is under way, with an error for who still waits for it. */
 void cache_invalidate_end_all(struct larder *larder);
 
 #endif

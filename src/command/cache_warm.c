@@ -7,6 +7,7 @@
  * and a value; at least one word remains a key. */
 #include "command/cache_handlers.h"
 
+#include "command/cache_forms.h"
 #include "command/subcommand.h"
 
 #include <inttypes.h>
@@ -202,16 +203,7 @@ static void warm_cancel_job(struct call *call)
 
 static void warm_help(struct call *call);
 
-struct warm_form {
-    const char *name;
-    command_fn *fn;
-    size_t min_argc;
-    size_t max_argc; /* 0: any */
-    const char *args;
-    const char *summary;
-};
-
-static const struct warm_form forms[] = {
+static const struct cache_form forms[] = {
     {"KEYS", warm_keys, 4, 0, " key [key ...] [option value ...]",
      "Starts a job that fetches these keys; returns its id."},
     {"MATCH", warm_match, 4, 0, " pattern [option value ...]",
@@ -233,38 +225,20 @@ static const char *const option_help[] = {
     "    WAIT milliseconds Waits so long (0: without limit) for the job's end, and describes it.",
 };
 
-#define N_FORMS (sizeof(forms) / sizeof(forms[0]))
-#define N_OPTION_HELP (sizeof(option_help) / sizeof(option_help[0]))
+static const struct cache_forms warm_forms = {
+    .container = "CACHE WARM",
+    .forms = forms,
+    .n_forms = sizeof(forms) / sizeof(forms[0]),
+    .notes = option_help,
+    .n_notes = sizeof(option_help) / sizeof(option_help[0]),
+};
 
 static void warm_help(struct call *call)
 {
-    struct reply *reply = &call->reply;
-    char line[256];
-    reply_array(reply, 1 + 2 * N_FORMS + N_OPTION_HELP);
-    reply_status(reply, "CACHE WARM <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
-    for (size_t i = 0; i < N_FORMS; i++) {
-        snprintf(line, sizeof(line), "%s%s", forms[i].name, forms[i].args);
-        reply_status(reply, line);
-        snprintf(line, sizeof(line), "    %s", forms[i].summary);
-        reply_status(reply, line);
-    }
-    for (size_t i = 0; i < N_OPTION_HELP; i++)
-        reply_status(reply, option_help[i]);
+    cache_forms_help(&warm_forms, call);
 }
 
 void cache_warm(struct call *call)
 {
-    struct bytes word = call->argv[2];
-    for (size_t i = 0; i < N_FORMS; i++) {
-        const struct warm_form *form = &forms[i];
-        if (!bytes_is(word, form->name))
-            continue;
-        if (call->argc < form->min_argc || (form->max_argc != 0 && call->argc > form->max_argc))
-            call_wrong_arity(call);
-        else
-            form->fn(call);
-        return;
-    }
-    reply_error(&call->reply, "ERR unknown subcommand '%.*s'. Try CACHE WARM HELP.",
-                subcommand_shown(word), word.ptr);
+    cache_forms_serve(&warm_forms, call);
 }

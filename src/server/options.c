@@ -15,12 +15,7 @@
 void options_tier(const struct config *config, struct tier_options *options)
 {
     options->l1_enabled = config->l1_enabled;
-    options->policy = (struct policy){
-        .ttl_ms = config->l1_ttl_s * 1000,
-        .negative_ttl_ms = -1,
-        .max_item_bytes = (size_t)config->l1_max_item_bytes,
-        .l2_ttl_factor = 1,
-    };
+    options_policy(config, &options->policy);
     if (config->upstream_fail_mode == CONFIG_FAIL_STALE && options->policy.sie_ms == 0)
         options->policy.sie_ms = FAIL_STALE_MS;
     options->fail_mode =

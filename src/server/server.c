@@ -84,6 +84,8 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
     }
     larder->tier = tier_create(&larder->loop, store_create(&store_options),
                                has_upstream ? &link_options : NULL, &tier_options);
+    policy_table_copy(tier_policies(larder->tier), larder->config.policies);
+    tier_policies_changed(larder->tier);
     larder->store = tier_store(larder->tier);
     larder->link = tier_link(larder->tier);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);

@@ -202,6 +202,11 @@ void policy_table_set_default(struct policy_table *table, const struct policy *p
     settle(table);
 }
 
+const struct policy *policy_table_default(const struct policy_table *table)
+{
+    return &table->standard;
+}
+
 /* The rule of exactly this prefix, or NULL; `*at` is where it is or belongs. */
 static struct rule *find_exactly(const struct policy_table *table, struct bytes prefix, size_t *at)
 {

@@ -62,6 +62,9 @@ void policy_table_destroy(struct policy_table *table);
  * once. */
 void policy_table_set_default(struct policy_table *table, const struct policy *policy);
 
+/* Borrowed until the table changes. */
+const struct policy *policy_table_default(const struct policy_table *table);
+
 /* The policy of a key, borrowed until the table changes; its id, which is never 0 and is given
  * again to no other policy or version of one (ids wrap after 65,535 changes, past those in use), goes
  * to `*id` when that is not NULL. A change that changes nothing keeps the id. */
