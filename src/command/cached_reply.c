@@ -80,6 +80,34 @@ static void answer(struct call *call, struct bytes resp3)
         reply_error(reply, "ERR larder can't translate this reply to RESP2");
 }
 
+/* What a missing key's reply is, in RESP3, where that does not depend on the arguments. */
+static const char *missing_reply(const char *name)
+{
+    static const struct {
+        const char *names; /* with a blank before and behind each */
+        const char *reply;
+    } table[] = {
+        {" bitcount exists getbit hexists hlen hstrlen llen pfcount scard sismember strlen xlen "
+         "zcard zcount zlexcount ",
+         ":0\r\n"},
+        {" geodist hget lindex zrank zrevrank zscore ", "_\r\n"},
+        {" hkeys hvals georadius_ro georadiusbymember_ro geosearch lrange xrange xrevrange zrange "
+         "zrangebylex zrangebyscore zrevrange zrevrangebylex zrevrangebyscore ",
+         "*0\r\n"},
+        {" hgetall ", "%0\r\n"},
+        {" smembers ", "~0\r\n"},
+        {" getrange substr ", "$0\r\n\r\n"},
+        {" type ", "+none\r\n"},
+    };
+    size_t len = strlen(name);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        for (const char *at = table[i].names; (at = strstr(at, name)) != NULL; at++)
+            if (at[-1] == ' ' && at[len] == ' ')
+                return table[i].reply;
+    }
+    return NULL;
+}
+
 static void on_fetched(void *ctx, enum tier_answer answer, struct bytes resp3)
 {
     struct reply_slot *slot = ctx;
@@ -105,6 +133,8 @@ void cached_reply(struct call *call)
         .n_args = call->argc - 2,
         .raw = call->raw,
     };
+    if (larder->config.upstream_fail_mode == CONFIG_FAIL_MISS)
+        read.missing = missing_reply(call->command->name);
     if (tier_reply_find(larder->tier, &read, &reply)) {
         count_keyspace(larder, reply.is_absent);
         answer(call, reply.resp3);

@@ -122,6 +122,7 @@ void stats_snapshot_take(struct stats_snapshot *snapshot, const struct larder *l
     store_read_counters(larder->store, &snapshot->store);
     store_read_gauges(larder->store, &snapshot->gauges);
     snapshot->used_bytes = snapshot->gauges.entry_bytes + snapshot->gauges.index_bytes;
+    snapshot->stale_served = snapshot->tier.stale_while_revalidate + snapshot->tier.stale_if_error;
     snapshot->round_trips_saved = snapshot->tier.hits + snapshot->tier.joins;
     if (larder->link == NULL) { /* L1 is the database: what clients hit is what L1 is hit for */
         snapshot->tier.hits = larder->stats.keyspace_hits;

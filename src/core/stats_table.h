@@ -50,6 +50,7 @@ struct stats_snapshot {
     struct store_counters store;
     struct store_gauges gauges;
     size_t used_bytes; /* of entries and index */
+    uint64_t stale_served;
     uint64_t round_trips_saved;
     bool has_link;
     struct link_figures link; /* zero without a link */
