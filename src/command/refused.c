@@ -3,6 +3,7 @@
  * through. */
 #include "command/families.h"
 #include "command/subcommand.h"
+#include "core/blocked.h"
 
 #include <stdio.h>
 
@@ -26,7 +27,10 @@ static void refuse_admin(struct call *call)
 {
     char name[SUBCOMMAND_NAME_SIZE];
     if (call->larder->config.allow_admin) {
-        call_write(call);
+        if ((call->command->flags & COMMAND_ALLOW_BUSY) && link_is_busy(call->larder->link))
+            call_aside(call);
+        else
+            call_write(call);
         return;
     }
     shown_name(call, name, sizeof(name));
@@ -65,18 +69,6 @@ static const struct command acl_subs[] = {
     ADMIN("load", 2),
     ADMIN("save", 2),
     ADMIN("dryrun", -4),
-    {.name = NULL},
-};
-
-static const struct command script_subs[] = {
-    {.name = "debug",
-     .fn = refuse_stateful,
-     .arity = 3,
-     .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT,
-     .group = "scripting",
-     .since = "3.2.0",
-     .summary = "Would make the shared link a debugger's",
-     .args = "<YES|SYNC|NO>"},
     {.name = NULL},
 };
 
@@ -127,7 +119,7 @@ const struct command refused_commands[] = {
              "replicationid offset"),
     STATEFUL("replconf", -1, "server", "3.0.0", "Configures replication", NULL),
 
-    SERVER("shutdown", -1, 0, "1.0.0", "Stops the upstream",
+    SERVER("shutdown", -1, COMMAND_ALLOW_BUSY, "1.0.0", "Stops the upstream",
            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     SERVER("debug", -2, COMMAND_WRITES_ALL, "1.0.0", "Internals of the upstream",
            "subcommand [argument ...]"),
@@ -139,7 +131,6 @@ const struct command refused_commands[] = {
     SERVER("bgsave", -1, 0, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
     SERVER("bgrewriteaof", 1, 0, "1.0.0", "Rewrites the upstream's append-only file", NULL),
     SERVER("save", 1, 0, "1.0.0", "Saves the upstream's data", NULL),
-    CONTAINER("script", "scripting", "2.6.0", "Scripts that the upstream keeps", script_subs),
     CONTAINER("module", "server", "4.0.0", "Modules of the upstream", module_subs),
     CONTAINER("acl", "server", "6.0.0", "Users of the upstream", acl_subs),
     CONTAINER("cluster", "cluster", "3.0.0", "The cluster of the upstream", cluster_subs),

@@ -150,6 +150,8 @@ static void send_shared(struct client *client, struct execution *execution, enum
             tier_pass(larder->tier, db, transaction_raw(transaction, i), on_queued, execution);
     tier_write(larder->tier, db, BYTES("*1\r\n$4\r\nEXEC\r\n"), scope, keys, transaction->n_keys,
                on_exec, execution);
+    if (transaction->has_script)
+        link_note_script(larder->link);
     if (transaction->has_select)
         link_forget_db(larder->link);
 }
@@ -207,6 +209,12 @@ static void exec(struct call *call)
         transaction_destroy(transaction);
     } else if (call->client->watch != NULL && pinned_is_lost(call->client->watch)) {
         reply_null_array(&call->reply); /* what was watched may have changed */
+        watch_forget(call->client);
+        transaction_destroy(transaction);
+    } else if (call->larder->link != NULL && link_is_busy(call->larder->link)) {
+        struct bytes words = link_get_busy(call->larder->link);
+        reply_error(&call->reply, "EXECABORT Transaction discarded because of: %.*s",
+                    (int)words.len - 3, words.ptr + 1);
         watch_forget(call->client);
         transaction_destroy(transaction);
     } else if (call->larder->link == NULL) {

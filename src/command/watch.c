@@ -118,7 +118,8 @@ const struct command watch_commands[] = {
     {.name = "watch",
      .fn = watch,
      .arity = -2,
-     .flags = COMMAND_NOSCRIPT | COMMAND_FAST | COMMAND_NOT_QUEUED | COMMAND_WAITS,
+     .flags =
+         COMMAND_NOSCRIPT | COMMAND_FAST | COMMAND_NOT_QUEUED | COMMAND_WAITS | COMMAND_ALLOW_BUSY,
      .first = 1,
      .last = -1,
      .step = 1,

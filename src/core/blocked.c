@@ -77,6 +77,32 @@ void call_block(struct call *call, struct bytes before)
     pinned_send(pinned, client->db, call->raw, true, on_reply, blocked);
 }
 
+/* A command under way beside the shared link. */
+struct aside {
+    struct reply_slot *slot;
+    struct pinned *pinned;
+};
+
+static void on_aside(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    struct aside aside = *(struct aside *)ctx;
+    mem_free(ctx);
+    pinned_release(aside.pinned, outcome == LINK_REPLY);
+    slot_finish_resp3(aside.slot, reply);
+}
+
+void call_aside(struct call *call)
+{
+    struct pinned *pinned = blocked_acquire(call);
+    if (pinned == NULL)
+        return;
+    struct aside *aside = mem_alloc(sizeof(*aside));
+    aside->slot = call_defer(call);
+    aside->slot->rule = translate_rule_for(call->argv, call->argc);
+    aside->pinned = pinned;
+    pinned_send_anywhere(pinned, call->raw, on_aside, aside);
+}
+
 static void on_unblocked(void *ctx, struct bytes reply)
 {
     slot_finish_resp3(ctx, reply);

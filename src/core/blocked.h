@@ -15,6 +15,10 @@ struct blocked;
  * its reply dropped. Answers with an error when no link is left. */
 void call_block(struct call *call, struct bytes before);
 
+/* Sends a call's command on a link of its own, with a deadline, and answers with L2's reply: for what an L2 that is busy with a script
+ * still takes. It keeps no order to the client's other commands, whose replies stay in order. */
+void call_aside(struct call *call);
+
 /* Ends the wait of a blocked client by CLIENT UNBLOCK at L2 (`with_error`: as its ERROR option); `call` is answered with what L2 says:
  * 1 when the client was unblocked. Answers 0 when the client isn't blocked. */
 void call_unblock(struct call *call, struct client *client, bool with_error);

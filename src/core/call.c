@@ -123,6 +123,8 @@ void call_write(struct call *call)
     }
     tier_write(call->larder->tier, call->client->db, call->raw, scope, keys.items, keys.n, on_reply,
                slot);
+    if (call->command->flags & COMMAND_SCRIPT)
+        link_note_script(call->larder->link);
     command_keys_deinit(&keys);
 }
 

@@ -90,6 +90,8 @@ static bool needs_link(const struct call *call, command_fn *fn)
         return false;
     if (call->command == NULL)
         return true;
+    if (call->command->flags & COMMAND_ALLOW_BUSY)
+        return false;
     if (call->command->flags & COMMAND_LOCAL)
         return call->client->multi != NULL && bytes_is(call->argv[0], "exec");
     return fn == call_pass || !(call->command->flags & COMMAND_CACHED) || !is_hit(call);

@@ -54,7 +54,10 @@ enum command_flag {
     COMMAND_NOT_QUEUED = 1 << 18, /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
     COMMAND_WAITS = 1 << 20,      /* runs when the client's earlier commands have been answered */
     COMMAND_NO_MULTI = 1 << 19,   /* refused inside MULTI */
-    COMMAND_REPLIES = 1 << 21,    /* as COMMAND_PREFETCH, of the cached replies of argv[1] */
+    COMMAND_ALLOW_BUSY =
+        1
+        << 22, /* goes to L2 on another link than the shared one, also while L2 is busy with a script */
+    COMMAND_REPLIES = 1 << 21, /* as COMMAND_PREFETCH, of the cached replies of argv[1] */
 };
 
 /* Where keys are, as Redis 7.0's key specifications. */

@@ -31,6 +31,19 @@ static const char *why_not_sent(const struct larder *larder, const struct comman
     return NULL;
 }
 
+/* True for what is answered in L2's words (BUSY) while it is busy with a script. Reads that L1 may have are not: a busy L2 changes nothing
+ * that anybody can read before the script has ended. PING is, though larder answers it: who asks wants to know of L2. */
+static bool is_refused_by_busy(const struct call *call)
+{
+    const struct larder *larder = call->larder;
+    if (larder->link == NULL || !link_is_busy(larder->link))
+        return false;
+    unsigned flags = call->command->flags;
+    if (flags & COMMAND_LOCAL)
+        return strcmp(call->command->name, "ping") == 0;
+    return !(flags & (COMMAND_ALLOW_BUSY | COMMAND_CACHED)) || call->client->multi != NULL;
+}
+
 /* While its scripts are in flight, or keys are watched, a client reads from L2 only. */
 static bool must_bypass_l1(const struct client *client)
 {
@@ -115,6 +128,10 @@ static command_fn *check(struct call *call)
     if (why != NULL) {
         char name[COMMAND_NAME_MAX * 2 + CALL_SHOWN_MAX];
         reply_error(&call->reply, "ERR '%s' %s", call_full_name(call, name, sizeof(name)), why);
+        return NULL;
+    }
+    if (is_refused_by_busy(call)) {
+        reply_raw(&call->reply, link_get_busy(larder->link));
         return NULL;
     }
     if (__builtin_expect((call->client->pubsub != NULL) | call->client->is_monitor, 0) &&

@@ -44,6 +44,7 @@ struct larder_rate {
 
 struct prefix_walk;
 struct warm_jobs;
+struct busy_watch;
 struct pinned_pool;
 struct tracking;
 
@@ -55,6 +56,7 @@ struct larder {
     struct store *store;                   /* borrowed from tier */
     struct link *link;                     /* borrowed from tier; NULL: L1 alone */
     struct pinned_pool *pinned;            /* owned; NULL: L1 alone */
+    struct busy_watch *busy_watch;         /* owned; NULL: L1 alone */
     struct command_table *commands;        /* owned */
     struct warm_jobs *warm_jobs;           /* owned */
     LIST_HEAD(, prefix_walk) prefix_walks; /* CACHE INVALIDATE PREFIX, those under way */

@@ -2,6 +2,7 @@
 #include "server/cron.h"
 
 #include "base/mem.h"
+#include "upstream/busy.h"
 
 /* As Redis's `hz 10`: rates and limits are looked at ten times a second. */
 #define CRON_MS 100
@@ -29,6 +30,8 @@ static void on_cron(struct timer *timer, void *ctx)
     sample(&larder->rate_in, larder->conns.bytes_read, now_ms);
     sample(&larder->rate_out, larder->conns.bytes_written, now_ms);
     client_cron(larder);
+    if (larder->busy_watch != NULL)
+        busy_watch_tick(larder->busy_watch);
     mem_read_figures(&figures);
     if (figures.allocated > larder->stats.peak_memory)
         larder->stats.peak_memory = figures.allocated;

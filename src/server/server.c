@@ -11,7 +11,7 @@
 #include "server/listen.h"
 #include "server/options.h"
 #include "tier/reply_dbs.h"
-#include "upstream/pinned.h"
+#include "upstream/busy.h"
 
 #include <stdio.h>
 #include <sys/random.h>
@@ -88,6 +88,8 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
     tier_policies_changed(larder->tier);
     larder->store = tier_store(larder->tier);
     larder->link = tier_link(larder->tier);
+    if (has_upstream)
+        larder->busy_watch = busy_watch_create(&larder->loop, larder->link, larder->pinned);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);
     larder->warm_jobs = warm_jobs_create(&larder->loop, larder->tier, &warm_options);
     return true;
@@ -202,6 +204,7 @@ void server_destroy(struct larder *larder)
         client_close(client, "larder is shutting down");
     loop_free_retired(&larder->loop); /* what waits on links of clients ends while L1 is there */
     warm_jobs_destroy(larder->warm_jobs);
+    busy_watch_destroy(larder->busy_watch);
     pinned_pool_destroy(larder->pinned);
     pubsub_destroy(larder->pubsub);
     tracking_destroy(larder->tracking);

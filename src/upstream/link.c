@@ -70,7 +70,10 @@ static void give(struct link *link, unsigned db, struct bytes raw, struct link_o
 {
     bool down =
         link->figures.state == LINK_DOWN || (link->figures.state != LINK_READY && link->rejecting);
-    if (down || link->broken || !breaker_allows(&link->breaker)) {
+    bool refuses =
+        link->broken || !breaker_allows(&link->breaker) || (link->is_busy && !(op.flags & OP_OWN));
+    link->gave = !(down || refuses);
+    if (!link->gave) {
         link_reject(link, op.fn, op.ctx);
         return;
     }
@@ -103,6 +106,11 @@ void link_send_since(struct link *link, unsigned db, struct bytes raw, int64_t s
 int64_t link_get_timeout_ms(const struct link *link)
 {
     return link->options.timeout_ms;
+}
+
+void link_send_anywhere(struct link *link, struct bytes raw, link_reply_fn *fn, void *ctx)
+{
+    give(link, link->db, raw, (struct link_op){.fn = fn, .ctx = ctx});
 }
 
 void link_send_write(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx)
@@ -194,6 +202,7 @@ void link_destroy(struct link *link)
     buf_deinit(&link->backlog);
     buf_deinit(&link->reply);
     buf_deinit(&link->command_table);
+    buf_deinit(&link->busy);
     address_deinit(&link->options.address);
     mem_free(link->options.username);
     free_secret(link->options.password);
@@ -214,7 +223,8 @@ static void change_tracking(struct link *link, bool tracking)
     struct bytes off = BYTES("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n");
     link->options.tracking = tracking;
     if (link->figures.state == LINK_READY && !link->use_resp2)
-        link_send(link, link->db, tracking ? on : off, on_tracking_changed, link);
+        give(link, link->db, tracking ? on : off,
+             (struct link_op){.fn = on_tracking_changed, .ctx = link, .flags = OP_OWN});
 }
 
 static void replace_text(char **text, char *by)

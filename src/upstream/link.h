@@ -136,6 +136,25 @@ bool link_send_silent(struct link *link, struct bytes raw);
 /* The link's own client id at L2, 0 when it is not READY. */
 int64_t link_get_client_id(const struct link *link);
 
+/* As link_send for a command to which it is all one which database is selected. */
+void link_send_anywhere(struct link *link, struct bytes raw, link_reply_fn *fn, void *ctx);
+
+/* Says that the operation given last runs a script: L2 may be silent for as long as its busy-reply-threshold before it says that it
+ * is busy, so the operation is given up a second later than others. */
+void link_note_script(struct link *link);
+
+/* Says that L2 is busy with a script or a function that runs for too long, in L2's own words ("-BUSY ...\r\n", copied); empty: it is
+ * not, or nobody knows. While it is, what is given is refused in these words, and the oldest operation in flight, which is what L2 is
+ * busy with, has no deadline but `timeout_ms` after the last time that this was said. */
+void link_set_busy(struct link *link, struct bytes words);
+
+/* L2's words while it is busy, borrowed until link_set_busy or the link's next turn; else empty. */
+struct bytes link_get_busy(const struct link *link);
+bool link_is_busy(const struct link *link);
+
+/* Since when (monotonic) L2 owes replies without a byte from it; 0: it owes none, or the link is not READY. */
+int64_t link_silent_since_ms(const struct link *link);
+
 /* Says that what was sent last may have changed the database: it is selected again before the next
  * command. */
 void link_forget_db(struct link *link);

@@ -62,7 +62,8 @@ int link_refusal_text(const struct link *link, char *text, size_t size)
 
 bool link_is_available(const struct link *link)
 {
-    if (link->broken || !breaker_allows(&link->breaker) || link->figures.state == LINK_DOWN)
+    if (link->broken || link->is_busy || !breaker_allows(&link->breaker) ||
+        link->figures.state == LINK_DOWN)
         return false;
     return link->figures.state == LINK_READY || !link->rejecting;
 }

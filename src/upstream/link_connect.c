@@ -15,6 +15,9 @@
  * lock-out. */
 #define LOGIN_RETRY_MS 5000
 
+/* An L2 that loads its data, or runs a script, answers: asking it often costs little, and it is missed. */
+#define RETRY_SOON_MS 200
+
 static void start_attempt(struct link *link);
 
 /* Milliseconds to wait before the next attempt: doubling from min to max, with up to a quarter of
@@ -69,6 +72,9 @@ void link_take_down(struct link *link)
     int64_t lasted_ms = link_now_ms(link) - link->figures.state_since_ms;
     link_set_state(link, LINK_DOWN);
     link->figures.tracking = false;
+    link->db_refused = false;
+    if (!link->retry_soon)
+        link->is_busy = false;
     if (link->options.once) {
         link->rejecting = true;
         link_fail_all(link, was == LINK_READY ? LINK_FAILED : LINK_REFUSED);
@@ -97,7 +103,10 @@ void link_take_down(struct link *link)
     link_end_probe(link, false);
     link_fail_all(link, LINK_REFUSED);
     int64_t wait = link->login_refused ? LOGIN_RETRY_MS : next_backoff(link);
+    if (link->retry_soon && wait > RETRY_SOON_MS)
+        wait = RETRY_SOON_MS;
     link->login_refused = false;
+    link->retry_soon = false;
     retry_later(link, wait);
 }
 
@@ -106,6 +115,7 @@ void link_come_up(struct link *link)
     link_set_state(link, LINK_READY);
     link->rejecting = false;
     breaker_close(&link->breaker, link_now_ms(link));
+    link->is_busy = false;
     link->ping_sent = false;
     link->figures.epoch++;
     LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, tracking %s",

@@ -222,6 +222,9 @@ static bool passing_error(struct link *link)
 {
     struct bytes text = error_text(link);
     link_set_error(link, "handshake: %.*s", (int)(text.len > 100 ? 100 : text.len), text.ptr);
+    link->retry_soon = true;
+    bool is_busy = bytes_starts_with(text, BYTES("BUSY"));
+    link_set_busy(link, is_busy ? buf_bytes(&link->reply) : BYTES(""));
     return false;
 }
 

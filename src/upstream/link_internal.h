@@ -7,6 +7,7 @@
  *     link_ops.c        the queue of operations, and how they fail
  *     link_time.c       deadlines and pings
  *     link_breaker.c    the circuit breaker: failures, probes, refusals
+ *     link_busy.c       L2 is busy with a script
  *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
 #ifndef LARDER_UPSTREAM_LINK_INTERNAL_H
 #define LARDER_UPSTREAM_LINK_INTERNAL_H
@@ -24,7 +25,9 @@ enum link_op_flag {
     OP_ABANDONED = 2, /* its deadline passed; the reply is dropped */
     OP_UNBOUNDED = 8, /* has no deadline */
     OP_INTERNAL = 4,  /* SELECT or PING of the link itself */
-    OP_PROBE = 16,    /* of these: the circuit breaker's */
+    OP_PROBE = 64,    /* of these: the circuit breaker's */
+    OP_SCRIPT = 16,   /* may keep L2 busy */
+    OP_OWN = 32,      /* the link's own, also while L2 is busy */
 };
 
 struct link_op {
@@ -41,13 +44,15 @@ struct link_ops {
     size_t cap;           /* a power of two, or 0 */
     size_t head;
     size_t n;
-    size_t n_abandoned; /* from the head on, how many were abandoned */
+    size_t
+        n_abandoned; /* from the head on, how many were abandoned; the head may only be set aside */
 };
 
 /* An operation that failed at once and whose callback comes at the end of the turn. */
 struct link_reject {
     link_reply_fn *fn;
     void *ctx;
+    bool is_busy; /* L2 was, which is why */
 };
 
 enum handshake_step {
@@ -90,7 +95,12 @@ struct link {
     bool broken;    /* to be taken down at the end of the turn */
     bool ping_sent;
     bool login_refused; /* by wrong credentials: retried slowly */
+    bool retry_soon;    /* the last attempt failed by what passes (BUSY, LOADING) */
     bool use_resp2;     /* this L2 knows no HELLO 3 */
+    bool is_busy;       /* L2 runs a script, as `busy` says */
+    bool db_refused;    /* SELECT was, by a busy L2: what was sent behind it must have been, too */
+    bool gave;          /* the last command given is in the queue */
+    int64_t busy_ms;    /* when L2 was last seen to be, or to have stopped being, busy */
     int64_t last_read_ms;
     int64_t attempt_until_ms; /* connect time-out */
     int64_t backoff_ms;       /* of the next attempt */
@@ -102,6 +112,7 @@ struct link {
     bool too_deep;    /* the reply that is being read is thrown away: an error takes its place */
     struct buf reply; /* the reply that is being read, as RESP3 bytes */
     struct buf command_table;
+    struct buf busy; /* L2's words */
     unsigned databases;
     int64_t client_id;
     char policy[32]; /* L2's maxmemory-policy */
@@ -113,7 +124,7 @@ struct link {
 void link_ops_push(struct link_ops *ops, struct link_op op);
 /* Takes the oldest; there must be one. */
 struct link_op link_ops_pop(struct link_ops *ops);
-static inline struct link_op *link_ops_at(struct link_ops *ops, size_t i)
+static inline struct link_op *link_ops_at(const struct link_ops *ops, size_t i)
 {
     return &ops->ring[(ops->head + i) & (ops->cap - 1)];
 }
@@ -178,6 +189,21 @@ void link_probe(struct link *link);
 void link_end_probe(struct link *link, bool answered);
 /* Writes the error with which an operation is refused now. Returns as snprintf. */
 int link_refusal_text(const struct link *link, char *text, size_t size);
+
+/* link_busy.c */
+/* True for an operation that may be the reason of L2's silence. */
+bool link_may_be_busy_with(const struct link *link, const struct link_op *op);
+/* True when the oldest operation has passed its deadline and may still be answered: it is counted in n_abandoned and is not. */
+static inline bool link_head_is_set_aside(const struct link_ops *ops)
+{
+    return ops->n > 0 && ops->n_abandoned > 0 && !(link_ops_at(ops, 0)->flags & OP_ABANDONED);
+}
+/* When (monotonic) the operation that is set aside is given up. */
+int64_t link_head_due_ms(const struct link *link);
+/* Takes L2's error to SELECT. Returns false when the link must go down. */
+bool link_take_refused_db(struct link *link);
+/* Looks at L2's reply to the oldest operation, whose database was not selected. Returns false when the link must go down. */
+bool link_check_refused_db(struct link *link);
 
 /* link.c */
 void link_set_error(struct link *link, const char *format, ...)

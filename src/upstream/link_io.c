@@ -44,6 +44,8 @@ static bool take_reply(struct link *link)
         link_set_error(link, "a reply that no command asked for");
         return false;
     }
+    if (__builtin_expect(link->db_refused, 0) && !link_check_refused_db(link))
+        return false;
     struct link_op op = link_ops_pop(&link->ops);
     link->figures.replies++;
     link->figures.rtt_us += (link->loop->clock.mono_us - op.sent_us - link->figures.rtt_us) / 8;
@@ -53,10 +55,11 @@ static bool take_reply(struct link *link)
             link_end_probe(link, true);
         else if (is_ping)
             link->ping_sent = false;
-        else if (type == '-') /* what follows would run in another database */
-            link_set_error(link, "SELECT failed: %.*s", (int)link->reply.len - 3,
-                           link->reply.data + 1);
-        return is_ping || type != '-';
+        else if (type == '-')
+            return link_take_refused_db(link);
+        else
+            link->db_refused = false;
+        return true;
     }
     if (type == '-')
         link->figures.errors++;
@@ -104,6 +107,8 @@ bool link_read_some(struct link *link)
         return true;
     link->figures.bytes_in += (uint64_t)n;
     link->last_read_ms = link_now_ms(link);
+    if (__builtin_expect(link->is_busy, 0) && link->figures.state == LINK_READY)
+        link_set_busy(link, BYTES("")); /* it was silent for what it is now through with */
     if (redisReaderFeed(redis->reader, bytes, (size_t)n) != REDIS_OK) {
         link_set_error(link, "out of memory for a reply");
         return false;

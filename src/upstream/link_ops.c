@@ -101,7 +101,7 @@ void link_reject(struct link *link, link_reply_fn *fn, void *ctx)
         link->rejects = rejects;
         link->rejects_cap = cap;
     }
-    link->rejects[link->n_rejects++] = (struct link_reject){fn, ctx};
+    link->rejects[link->n_rejects++] = (struct link_reject){fn, ctx, link->is_busy};
     link->figures.failures++;
     loop_again(link->loop); /* this turn's link_flush may be over */
 }
@@ -115,7 +115,8 @@ void link_run_rejects(struct link *link)
     int len = link_refusal_text(link, error, sizeof(error));
     for (size_t i = 0; i < n; i++) {
         struct link_reject item = link->rejects[i];
-        item.fn(item.ctx, LINK_REFUSED, bytes_of(error, (size_t)len));
+        struct bytes text = item.is_busy ? buf_bytes(&link->busy) : bytes_of(error, (size_t)len);
+        item.fn(item.ctx, LINK_REFUSED, text);
     }
     link->n_rejects -= n;
     memmove(link->rejects, link->rejects + n, link->n_rejects * sizeof(*link->rejects));

@@ -23,7 +23,9 @@ void link_arm_tick(struct link *link)
         at = due < at ? due : at;
     }
     if (link->figures.state == LINK_READY && link->ops.n_abandoned > 0) {
-        int64_t due = link->last_read_ms + link->options.timeout_ms;
+        int64_t due = link_head_is_set_aside(&link->ops)
+                          ? link_head_due_ms(link)
+                          : link->last_read_ms + link->options.timeout_ms;
         at = due < at ? due : at;
     }
     if (link->figures.state == LINK_READY && !link->ping_sent && !is_unbounded(link)) {
@@ -38,6 +40,19 @@ void link_arm_tick(struct link *link)
         timer_arm(&link->loop->timers, &link->tick, at);
 }
 
+static void abandon(struct link *link, struct link_op *op, struct bytes error)
+{
+    op->flags |= OP_ABANDONED;
+    if (op->flags & OP_PROBE)
+        link_end_probe(link, false);
+    if (op->fn == NULL)
+        return;
+    link->figures.timeouts++;
+    link_count_failure(link);
+    link_reply_fn *fn = op->fn;
+    fn(op->ctx, LINK_FAILED, error); /* may move the ring */
+}
+
 static void time_out_ops(struct link *link)
 {
     int64_t before_us = (link_now_ms(link) - link->options.timeout_ms) * 1000;
@@ -47,18 +62,12 @@ static void time_out_ops(struct link *link)
     while (link->ops.n_abandoned < link->ops.n) {
         struct link_op *op = link_ops_at(&link->ops, link->ops.n_abandoned);
         if (op->sent_us > before_us)
-            return;
-        op->flags |= OP_ABANDONED;
-        link->ops.n_abandoned++;
-        if (op->flags & OP_PROBE)
-            link_end_probe(link, false);
-        if (op->fn == NULL)
-            continue;
-        link->figures.timeouts++;
-        link_count_failure(link);
-        link_reply_fn *fn = op->fn;
-        fn(op->ctx, LINK_FAILED, bytes_of(error, (size_t)len)); /* may move the ring */
+            break;
+        if (link->ops.n_abandoned++ > 0 || !link_may_be_busy_with(link, op))
+            abandon(link, op, bytes_of(error, (size_t)len));
     }
+    if (link_head_is_set_aside(&link->ops) && link_now_ms(link) >= link_head_due_ms(link))
+        abandon(link, link_ops_at(&link->ops, 0), bytes_of(error, (size_t)len));
 }
 
 static void send_ping(struct link *link)
@@ -92,7 +101,8 @@ void link_on_tick(struct timer *timer, void *ctx)
         }
     } else if (!is_unbounded(link)) {
         time_out_ops(link);
-        if (link->ops.n_abandoned > 0 && now - link->last_read_ms >= link->options.timeout_ms) {
+        if (link->ops.n_abandoned > 0 && !link_head_is_set_aside(&link->ops) &&
+            now - link->last_read_ms >= link->options.timeout_ms) {
             link_set_error(link, "silent for %lld ms", (long long)(now - link->last_read_ms));
             link_take_down(link);
             return;

@@ -253,6 +253,12 @@ void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool bloc
     mark_dirty(pinned);
 }
 
+void pinned_send_anywhere(struct pinned *pinned, struct bytes raw, link_reply_fn *fn, void *ctx)
+{
+    link_send_anywhere(pinned->link, raw, fn, ctx);
+    mark_dirty(pinned);
+}
+
 void pinned_forget_db(struct pinned *pinned)
 {
     link_forget_db(pinned->link);

@@ -36,6 +36,10 @@ void pinned_release(struct pinned *pinned, bool clean);
 void pinned_send(struct pinned *pinned, unsigned db, struct bytes raw, bool blocks,
                  link_reply_fn *fn, void *ctx);
 
+/* As pinned_send, with a deadline, for a command to which it is all one which database is selected: what a busy L2 still takes. (It
+ * refuses SELECT.) */
+void pinned_send_anywhere(struct pinned *pinned, struct bytes raw, link_reply_fn *fn, void *ctx);
+
 /* Says that the link's database may have changed. */
 void pinned_forget_db(struct pinned *pinned);
 
