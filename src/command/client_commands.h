@@ -30,7 +30,7 @@ void client_getredir(struct call *call);
 /* CLIENT KILL (client_kill.c). */
 void client_kill(struct call *call);
 
-/* The types of clients that Redis knows; larder's are normal, or have subscriptions. */
+/* The types of clients that Redis knows; larder has no master. */
 enum client_type {
     CLIENT_TYPE_NORMAL,
     CLIENT_TYPE_REPLICA,
@@ -40,6 +40,8 @@ enum client_type {
 
 static inline enum client_type client_commands_type(const struct client *client)
 {
+    if (client->tunnel != NULL)
+        return CLIENT_TYPE_REPLICA;
     return client_is_subscriber(client) ? CLIENT_TYPE_PUBSUB : CLIENT_TYPE_NORMAL;
 }
 

@@ -35,6 +35,8 @@ static const char *last_name(struct listing *listing, const struct client *clien
 static void write_flags(const struct client *client, char out[FLAGS_SIZE])
 {
     char *p = out;
+    if (client->tunnel != NULL)
+        *p++ = 'S';
     if (client->is_monitor)
         *p++ = 'O';
     if (client_is_subscriber(client))

@@ -18,6 +18,7 @@ extern const struct command monitor_commands[];
 extern const struct command publish_commands[];
 extern const struct command pubsub_commands[];
 extern const struct command refused_commands[];
+extern const struct command replication_commands[];
 extern const struct command script_commands[];
 extern const struct command server_commands[];
 extern const struct command slowlog_commands[];

@@ -1,6 +1,4 @@
-/* Commands that larder refuses: those that carry connection state, which the one link to L2 is not
- * for, and those that act on the server behind larder as a process, unless `allow-admin` lets them
- * through. */
+/* Commands that larder refuses: those that act on the server behind larder as a process, unless `allow-admin` lets them through. */
 #include "command/families.h"
 #include "command/subcommand.h"
 #include "core/blocked.h"
@@ -14,13 +12,6 @@ static void shown_name(const struct call *call, char *out, size_t size)
     subcommand_full_name(call->larder->commands, call->command, out, size);
     for (char *p = out; *p != '\0'; p++)
         *p = *p == '|' ? ' ' : (char)(*p >= 'a' && *p <= 'z' ? *p - ('a' - 'A') : *p);
-}
-
-static void refuse_stateful(struct call *call)
-{
-    char name[SUBCOMMAND_NAME_SIZE];
-    shown_name(call, name, sizeof(name));
-    reply_error(&call->reply, "ERR %s is not supported through larder yet", name);
 }
 
 static void refuse_admin(struct call *call)
@@ -94,12 +85,6 @@ static const struct command cluster_subs[] = {
     ADMIN("set-config-epoch", 3), ADMIN("setslot", -4),       {.name = NULL},
 };
 
-#define STATEFUL(word, n, family, version, text, usage)                                            \
-    {                                                                                              \
-        .name = (word), .fn = refuse_stateful, .alone = refuse_stateful, .arity = (n),             \
-        .flags = COMMAND_STATEFUL | COMMAND_NOSCRIPT, .group = (family), .since = (version),       \
-        .summary = text " (not supported through larder yet)", .args = (usage)                     \
-    }
 /* `more`: COMMAND_WRITES_ALL where the data may be another afterwards. */
 #define SERVER(word, n, more, version, text, usage)                                                \
     {                                                                                              \
@@ -114,11 +99,6 @@ static const struct command cluster_subs[] = {
     }
 
 const struct command refused_commands[] = {
-    STATEFUL("sync", 1, "server", "1.0.0", "Starts replication", NULL),
-    STATEFUL("psync", -3, "server", "2.8.0", "Starts or goes on with replication",
-             "replicationid offset"),
-    STATEFUL("replconf", -1, "server", "3.0.0", "Configures replication", NULL),
-
     SERVER("shutdown", -1, COMMAND_ALLOW_BUSY, "1.0.0", "Stops the upstream",
            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     SERVER("debug", -2, COMMAND_WRITES_ALL, "1.0.0", "Internals of the upstream",

@@ -2,6 +2,7 @@
 #include "core/blocked.h"
 #include "core/larder.h"
 #include "core/monitor.h"
+#include "core/replica.h"
 #include "core/tracking.h"
 #include "core/transaction.h"
 
@@ -128,6 +129,7 @@ static void on_close(struct conn *conn, const char *why)
         (unsigned long long)client->id, (unsigned long long)client->n_commands, why);
     orphan_slots(client);
     blocked_leave(client);
+    replica_leave(client);
     client_leave_pubsub(client);
     monitor_remove(client);
     tracking_leave(client);
@@ -146,6 +148,10 @@ void client_end(struct client *client)
 {
     if (client->ending || client->conn.closed)
         return;
+    if (client->tunnel != NULL) {
+        client_close(client, "it was a replica's"); /* there is no end to what it is owed */
+        return;
+    }
     client->ending = true;
     conn_set_paused(&client->conn, true);
     if (client->n_slots == 0)
@@ -165,6 +171,7 @@ static void on_end(struct conn *conn)
 static void on_drained(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
+    replica_on_drained(client);
     if (client->held_back)
         client_resume_later(client);
 }
@@ -196,7 +203,7 @@ static bool is_idle(struct client *client, int64_t now_ms, int64_t idle_ms)
     if (pending != client->output_seen)
         client->active_ms = now_ms; /* it reads what is large */
     client->output_seen = pending;
-    if (client->is_monitor || client_is_subscriber(client))
+    if (client->is_monitor || client_is_subscriber(client) || client->tunnel != NULL)
         return false; /* as in Redis */
     if (client->n_slots > 0 || (client->held_back && pending == 0))
         return false; /* it waits for us */

@@ -28,6 +28,7 @@ struct pinned;
 struct pubsub_subscriber;
 struct tracked;
 struct tracker;
+struct tunnel;
 struct config_output_limit;
 
 struct reply_slot {
@@ -68,6 +69,7 @@ struct client {
     size_t slot_bytes;       /* of finished replies that wait for those before them */
     struct blocked *blocked; /* borrowed; the command that it waits in, on a link of its own */
     struct pinned *watch;    /* owned; the link on which it watches keys */
+    struct tunnel *tunnel;   /* owned; of a replica, see replica.h; NULL: it is none */
     struct pubsub_subscriber *pubsub; /* owned until pubsub_leave; NULL: it never subscribed */
     struct tracker *tracker;          /* a reference; of CLIENT TRACKING, NULL: it never tracked */
     TAILQ_ENTRY(client) monitor_link; /* larder->monitors, while is_monitor */

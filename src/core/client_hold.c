@@ -3,12 +3,14 @@
  *     reason                                    looked at again
  *     its commands in flight                    slot_finish
  *     unread output                             on_drained; output that this turn writes: the hook of the next turn
+ *     a replica's own link is full              replica.c
  *     CLIENT PAUSE                              larder->unpause, CLIENT UNPAUSE
  *     no room on the link                       the hook, in the order of waiting
  *
  * The first two concern a client whatever it says next (client_must_wait), the others only commands that they touch
  * (client_hold_call): PING, and what L1 can answer, go on while the link is full. Nobody is polled. */
 #include "core/larder.h"
+#include "core/replica.h"
 #include "core/transaction.h"
 
 /* Unread output at which a client isn't served any more until it has read. */
@@ -23,7 +25,7 @@ bool client_must_wait(const struct client *client)
 {
     return client->n_blocking > 0 ||
            client->n_slots >= (size_t)client->larder->config.client_max_inflight ||
-           has_much_output(client);
+           has_much_output(client) || (client->tunnel != NULL && replica_must_wait(client));
 }
 
 void client_hold_back(struct client *client)

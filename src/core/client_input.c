@@ -6,6 +6,8 @@
  * A command that has to wait (see client_hold.c) stops its batch: those behind it are parsed again later. */
 #include "core/larder.h"
 
+#include "core/replica.h"
+
 #include "base/log.h"
 
 /* Commands parsed ahead: two cache misses each, overlapped; beyond about 32 in flight the processor's line-fill buffers are full
@@ -116,6 +118,16 @@ static void parse_batch(struct client *client, const char *data, size_t len, str
     }
 }
 
+/* Executes a command, or relays it as it is. Returns false when it must wait. */
+static bool execute(struct client *client, const struct parsed *parsed)
+{
+    if (__builtin_expect(client->tunnel != NULL, 0)) {
+        replica_take(client, parsed);
+        return true;
+    }
+    return parsed->request.argc == 0 || larder_execute(client->larder, client, parsed);
+}
+
 /* Executes what was parsed. Returns how many bytes are done; `*stopped` when the rest must wait or nobody is left to serve. */
 static size_t execute_batch(struct client *client, struct batch *batch, bool *stopped)
 {
@@ -127,8 +139,7 @@ static size_t execute_batch(struct client *client, struct batch *batch, bool *st
     larder->stamp_ns = clock_read_ns();
     for (size_t i = 0; i < batch->n; i++) {
         struct parsed *parsed = &batch->items[i];
-        bool waits = client_must_wait(client) ||
-                     (parsed->request.argc > 0 && !larder_execute(larder, client, parsed));
+        bool waits = client_must_wait(client) || !execute(client, parsed);
         if (waits && !client->conn.closed) {
             request_parser_rewind(&client->parser);
             client_hold_back(client);

@@ -274,6 +274,24 @@ int64_t pinned_client_id(const struct pinned *pinned)
     return link_get_client_id(pinned->link);
 }
 
+bool pinned_pool_reserve(struct pinned_pool *pool)
+{
+    bool is_free = pool->figures.in_use < pool->figures.max;
+    pool->figures.in_use += is_free;
+    pool->figures.refused += !is_free;
+    return is_free;
+}
+
+void pinned_pool_unreserve(struct pinned_pool *pool)
+{
+    pool->figures.in_use--;
+}
+
+void pinned_pool_copy_options(const struct pinned_pool *pool, struct link_options *options)
+{
+    link_options_copy(options, &pool->options);
+}
+
 void pinned_read_figures(const struct pinned_pool *pool, struct pinned_figures *figures)
 {
     *figures = pool->figures;

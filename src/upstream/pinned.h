@@ -49,6 +49,13 @@ bool pinned_is_lost(const struct pinned *pinned);
 /* The link's client id at L2, 0 while it is not up. */
 int64_t pinned_client_id(const struct pinned *pinned);
 
+/* Counts a connection of another kind (a tunnel) as a link in use. Returns false when `max` are. */
+bool pinned_pool_reserve(struct pinned_pool *pool) __attribute__((warn_unused_result));
+void pinned_pool_unreserve(struct pinned_pool *pool);
+
+/* A deep copy of the pool's options, for link_options_deinit. */
+void pinned_pool_copy_options(const struct pinned_pool *pool, struct link_options *options);
+
 struct pinned_figures {
     size_t in_use;
     size_t idle;

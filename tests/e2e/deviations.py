@@ -31,10 +31,6 @@ DEVIATIONS = {
     "client-no-touch": Deviation(
         "CLIENT NO-TOUCH came with Redis 7.2; it is taken for the same reason.",
         OK),
-    "stateful": Deviation(
-        "The commands of replication make the connection something that "
-        "larder's own is not; they are refused instead of answered wrongly.",
-        starts(b"ERR ")),
     "loglevel-nothing": Deviation(
         "Redis 7.2's log level nothing is known, so the error that lists the levels names it.",
         Error(b"ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must "

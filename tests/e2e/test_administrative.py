@@ -1,4 +1,4 @@
-"""Commands with connection state, and commands that act on L2 as a process: a clear -ERR, at once.
+"""Commands that act on L2 as a process: a clear -ERR, at once.
 
 A closed list: what is on it is refused now, and only what is on it.
 """
@@ -8,9 +8,6 @@ import pytest
 from deviations import DEVIATIONS
 from support.resp import Error
 
-STATEFUL = [
-    ("SYNC",), ("PSYNC", "?", -1), ("REPLCONF", "listening-port", 1),
-]
 ADMIN = [("SHUTDOWN", "NOSAVE"), ("REPLICAOF", "127.0.0.1", 1), ("SLAVEOF", "127.0.0.1", 1),
          ("FAILOVER",), ("DEBUG", "SLEEP", 0), ("DEBUG", "SEGFAULT"), ("DEBUG", "OBJECT", "k"),
          ("SAVE",), ("BGSAVE",), ("BGREWRITEAOF",), ("ACL", "SETUSER", "x"), ("ACL", "LIST"),
@@ -33,19 +30,13 @@ def refused(argv, pair, proto, listed):
 
 
 @pytest.mark.parametrize("proto", (2, 3))
-@pytest.mark.parametrize("argv", STATEFUL, ids=name_of)
-def test_stateful(argv, proto, pair):
-    refused(argv, pair, proto, "stateful")
-
-
-@pytest.mark.parametrize("proto", (2, 3))
 @pytest.mark.parametrize("argv", ADMIN, ids=name_of)
 def test_administrative(argv, proto, pair):
     refused(argv, pair, proto, "admin")
     assert pair.l2.once("ROLE")[0] == b"master"
 
 
-@pytest.mark.parametrize("argv", STATEFUL + ADMIN, ids=name_of)
+@pytest.mark.parametrize("argv", ADMIN, ids=name_of)
 def test_order_in_a_pipeline(argv, larder):
     with larder.conn() as conn:
         got = conn.pipeline([("SET", "k", "1"), ("GET", "k"), argv, ("INCR", "k"), ("GET", "k")])
