@@ -87,6 +87,8 @@ void cache_resetstat(struct call *call)
 {
     struct larder *larder = call->larder;
     tier_reset_counters(larder->tier);
+    if (larder->pinned != NULL)
+        pinned_reset_counters(larder->pinned);
     if (larder->link == NULL) { /* what clients hit is what L1 is hit for */
         larder->stats.keyspace_hits = 0;
         larder->stats.keyspace_misses = 0;

@@ -86,6 +86,8 @@ static void config_resetstat(struct call *call)
     store_reset_counters(larder->store);
     if (larder->link != NULL)
         link_reset_counters(larder->link);
+    if (larder->pinned != NULL)
+        pinned_reset_counters(larder->pinned);
     command_table_each(larder->commands, reset_command, NULL);
     errorstats_reset(&larder->errorstats);
     reply_ok(&call->reply);

@@ -87,21 +87,6 @@ static void free_client(void *ptr)
     mem_free(client);
 }
 
-/* Frees finished slots; those that wait become orphans. */
-static void orphan_slots(struct client *client)
-{
-    struct reply_slot *slot;
-    while ((slot = TAILQ_FIRST(&client->slots)) != NULL) {
-        TAILQ_REMOVE(&client->slots, slot, link);
-        slot->client = NULL;
-        if (slot->done) {
-            buf_deinit(&slot->data);
-            mem_free(slot);
-        }
-    }
-    client->n_slots = 0;
-}
-
 bool client_is_subscriber(const struct client *client)
 {
     return client->pubsub != NULL && pubsub_total(client->pubsub) > 0;
@@ -127,7 +112,7 @@ static void on_close(struct conn *conn, const char *why)
     struct larder *larder = client->larder;
     LOG(LOG_VERBOSE, "Closed %s (id %llu, %llu commands): %s", client->peer,
         (unsigned long long)client->id, (unsigned long long)client->n_commands, why);
-    orphan_slots(client);
+    client_leave_slots(client);
     blocked_leave(client);
     replica_leave(client);
     client_leave_pubsub(client);

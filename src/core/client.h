@@ -161,6 +161,9 @@ void client_cron(struct larder *larder);
 /* Opens a slot at the tail of the client's replies. Returns owned by the operation, which ends it with slot_finish. */
 struct reply_slot *client_defer(struct client *client) __attribute__((returns_nonnull));
 
+/* Frees the finished slots of a client that leaves; those that wait become orphans. */
+void client_leave_slots(struct client *client);
+
 /* A writer for the slot's reply, to be used between here and slot_finish in the same turn. */
 struct reply slot_begin(struct reply_slot *slot);
 

@@ -64,6 +64,7 @@ struct larder {
     size_t n_listeners;
     struct client_list clients;
     size_t n_clients;
+    size_t n_slots; /* reply slots of all clients, and of those that have left */
     struct client_list
         resumable; /* held-back clients to be looked at again at the end of the turn */
     struct client_list link_waiters; /* those that wait for room on the link, in their order */

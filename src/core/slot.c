@@ -4,8 +4,15 @@
 
 #include "base/mem.h"
 
+static struct reply_slot *alloc_slot(struct client *client)
+{
+    client->larder->n_slots++;
+    return mem_alloc(sizeof(struct reply_slot));
+}
+
 static void free_slot(struct reply_slot *slot)
 {
+    slot->larder->n_slots--;
     buf_deinit(&slot->data);
     mem_free(slot);
 }
@@ -28,7 +35,7 @@ static void init_slot(struct reply_slot *slot, struct client *client)
 
 static struct reply_slot *open_slot(struct client *client)
 {
-    struct reply_slot *slot = mem_alloc(sizeof(*slot));
+    struct reply_slot *slot = alloc_slot(client);
     init_slot(slot, client);
     TAILQ_INSERT_TAIL(&client->slots, slot, link);
     client->n_slots++;
@@ -207,10 +214,22 @@ void client_end_reply(struct client *client, const struct reply *reply)
         conn_mark_dirty(&client->conn);
 }
 
+void client_leave_slots(struct client *client)
+{
+    struct reply_slot *slot;
+    while ((slot = TAILQ_FIRST(&client->slots)) != NULL) {
+        TAILQ_REMOVE(&client->slots, slot, link);
+        slot->client = NULL;
+        if (slot->done)
+            free_slot(slot);
+    }
+    client->n_slots = 0;
+}
+
 void slot_insert_behind(struct reply_slot *slot, struct bytes raw)
 {
     struct client *client = slot->client;
-    struct reply_slot *pushed = mem_alloc(sizeof(*pushed));
+    struct reply_slot *pushed = alloc_slot(client);
     init_slot(pushed, client);
     pushed->done = true;
     pushed->muted = false;

@@ -66,6 +66,8 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
     link_read_figures(larder->link, &snapshot->link);
     snapshot->link_state = stats_link_state_name(snapshot->link.state);
     snapshot->breaker = breaker_state_name(snapshot->link.breaker);
+    if (larder->pinned != NULL)
+        pinned_read_figures(larder->pinned, &snapshot->pinned);
     snapshot->link_up = link_state_is_up(snapshot->link.state);
     snapshot->link_state_age_ms = larder_now_ms(larder) - snapshot->link.state_since_ms;
     snprintf(snapshot->link_name, sizeof(snapshot->link_name), "%s", link_get_name(larder->link));
@@ -93,6 +95,7 @@ static void take_memory(struct stats_snapshot *snapshot, const struct larder *la
 static void take_clients(struct stats_snapshot *snapshot, const struct larder *larder)
 {
     snapshot->n_clients = larder->n_clients;
+    snapshot->n_slots = larder->n_slots;
     snapshot->max_clients = (size_t)larder->config.maxclients;
     const struct client *client;
     TAILQ_FOREACH(client, &larder->clients, link)

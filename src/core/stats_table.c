@@ -96,6 +96,10 @@ static const struct stats_row rows[] = {
      .help = "Clients closed by client-output-buffer-limit."},
     {ROW("clients_closed_query"), COUNTER(""), U64(larder.clients_closed_query),
      .help = "Clients closed by client-query-buffer-limit."},
+    {ROW("reply_slots"), GAUGE(""), SIZE(n_slots),
+     .help =
+         "Commands whose replies are still to come or wait for one before them, of clients that "
+         "have left too."},
     {ROW("loop_turns"), COUNTER(""), U64(turns), .help = "Turns of the event loop."},
     {ROW("loop_longest_turn_us"), GAUGE("us"), I64(longest_turn_us),
      .help = "Longest turn of the event loop, without waiting."},
@@ -227,6 +231,15 @@ static const struct stats_row rows[] = {
      .help = "System calls that read from the upstream."},
     {ROW("net_writes"), COUNTER(""), U64(link.writes),
      .help = "System calls that wrote to the upstream."},
+    {ROW("pinned_in_use"), GAUGE(""), SIZE(pinned.in_use),
+     .help = "Links of their own that clients have now, to block or to watch keys."},
+    {ROW("pinned_idle"), GAUGE(""), SIZE(pinned.idle),
+     .help = "Such links that are kept for the next client."},
+    {ROW("pinned_max"), GAUGE(""), SIZE(pinned.max),
+     .help = "Such links that may be in use at a time."},
+    {ROW("pinned_created"), COUNTER(""), U64(pinned.created), .help = "Such links opened."},
+    {ROW("pinned_refused"), COUNTER(""), U64(pinned.refused),
+     .help = "Commands refused because pinned_max links were in use."},
     {ROW("round_trips_saved"), COUNTER(""), U64(round_trips_saved),
      .help = "Reads that L1 or another client's fetch answered."},
 #undef ROW

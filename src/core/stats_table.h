@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "core/larder.h"
+#include "upstream/pinned.h"
 
 /* What a row belongs to. Names of the first four sections are Redis's INFO fields; L1 and L2 are
  * larder's own. */
@@ -60,12 +61,14 @@ struct stats_snapshot {
     char link_version[32];
     bool link_up;
     int64_t link_state_age_ms;
+    struct pinned_figures pinned; /* zero without a link */
     struct larder_stats larder;
     struct mem_figures mem;
     size_t rss_bytes;
     size_t peak_bytes;
     size_t n_clients;
     size_t max_clients;
+    size_t n_slots;
     size_t client_bytes;    /* of all clients, buffers included */
     size_t max_input_bytes; /* of any client now */
     size_t max_output_bytes;

@@ -296,3 +296,8 @@ void pinned_read_figures(const struct pinned_pool *pool, struct pinned_figures *
 {
     *figures = pool->figures;
 }
+
+void pinned_reset_counters(struct pinned_pool *pool)
+{
+    pool->figures.created = pool->figures.refused = 0;
+}

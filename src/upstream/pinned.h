@@ -64,5 +64,6 @@ struct pinned_figures {
     uint64_t refused; /* acquires beyond max */
 };
 void pinned_read_figures(const struct pinned_pool *pool, struct pinned_figures *figures);
+void pinned_reset_counters(struct pinned_pool *pool);
 
 #endif

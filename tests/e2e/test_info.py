@@ -1,10 +1,11 @@
 """INFO: Redis's sections and field names, so that tools find what they look for."""
 
 import re
+import signal
 
 import pytest
 
-from support.resp import Verbatim
+from support.resp import Error, Verbatim, encode, poll
 from support.stats import info
 
 SECTIONS = {
@@ -122,3 +123,42 @@ def test_slow_log_and_latency_answer(pair):
         entries = conn("SLOWLOG", "GET", 10)
         assert any(e[3][:2] == [b"SET", b"slow"] for e in entries), entries
         assert isinstance(conn("LATENCY", "HISTOGRAM", "get"), list)
+
+
+def test_what_waits(new_redis, new_larder):
+    """Links of their own that clients have, and replies that are owed, of who has left too."""
+    l2 = new_redis()
+    larder = new_larder(l2, "--upstream-pinned-max", "2", "--upstream-timeout", "60000")
+
+    def figures(conn):
+        got = info(conn, "larder", "l2")
+        return [int(got[name]) for name in (
+            "l2_pinned_in_use", "l2_pinned_idle", "l2_pinned_max", "l2_pinned_created",
+            "l2_pinned_refused", "reply_slots")]
+    with larder.conn() as conn, larder.conn() as first, larder.conn() as second:
+        first.send(encode("BLPOP", "queue", 0))
+        poll(lambda: info(conn, "clients")["blocked_clients"] == "1", 10.0)
+        second.send(encode("BLPOP", "other", 0))
+        poll(lambda: figures(conn) == [2, 0, 2, 2, 0, 2], 10.0)
+        assert isinstance(conn("BLPOP", "queue", 0), Error)
+        assert figures(conn) == [2, 0, 2, 2, 1, 2]
+        l2.once("RPUSH", "queue", "x")
+        assert first.read().value == [b"queue", b"x"]
+        assert figures(conn) == [1, 1, 2, 2, 1, 1]
+        for reset in (("CACHE", "RESETSTAT"), ("CONFIG", "RESETSTAT")):
+            assert conn(*reset) == b"OK"
+            assert figures(conn) == [1, 1, 2, 0, 0, 1]
+            assert isinstance(first("WATCH", "k"), bytes)
+            assert isinstance(conn("WATCH", "k"), Error)
+            assert figures(conn) == [2, 0, 2, 0, 1, 1]
+            assert first("UNWATCH") == b"OK"
+            poll(lambda: figures(conn)[:2] == [1, 1], 10.0)
+        name = first("CLIENT", "ID")
+        l2.signal(signal.SIGSTOP)
+        first.send(encode("SET", "k", "v"))
+        poll(lambda: figures(conn)[5] == 2, 10.0)
+        assert conn("CLIENT", "KILL", "ID", name) == 1
+        assert info(conn, "clients")["connected_clients"] == "2"
+        assert figures(conn)[5] == 2
+        l2.signal(signal.SIGCONT)
+        poll(lambda: figures(conn)[5] == 1, 10.0)
