@@ -15,5 +15,7 @@ command_fn cached_pttl;
 command_fn cached_expiretime;
 command_fn cached_pexpiretime;
 command_fn cached_type;
+command_fn cached_set;
+command_fn cached_set_for; /* SETEX, PSETEX */
 
 #endif

@@ -128,6 +128,17 @@ void call_write(struct call *call)
     command_keys_deinit(&keys);
 }
 
+void call_write_string(struct call *call, struct bytes raw, bool allocate)
+{
+    struct tier *tier = call->larder->tier;
+    struct reply_slot *slot = defer_translated(call);
+    if (allocate)
+        tier_write_allocate(tier, call->client->db, raw, call->argv[1], call_hash(call, 1),
+                            on_reply, slot);
+    else
+        tier_write(tier, call->client->db, raw, TIER_KEYS, &call->argv[1], 1, on_reply, slot);
+}
+
 /* Queueing */
 
 /* True for a CONFIG SET of parameters that larder doesn't have, and for a CONFIG GET of such names (no patterns, which may match what

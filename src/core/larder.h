@@ -109,6 +109,9 @@ void larder_on_upstream_up(void *ctx);
 void call_pass(struct call *call);
 void call_write(struct call *call);
 
+/* As call_write for a command that gives argv[1] a string: sends `raw` in its place; with `allocate`, L1 has the value then. */
+void call_write_string(struct call *call, struct bytes raw, bool allocate);
+
 /* Queues a call's command in its client's transaction, or says why not. */
 void call_queue(struct call *call);
 

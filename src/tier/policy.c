@@ -35,6 +35,7 @@ struct policy_table {
     uint16_t standard_id;
     uint16_t last_id;
     bool is_special;
+    bool is_about_writes;
     uint16_t
         starts[257]; /* rules that begin with byte b are those from starts[b] to starts[b + 1] */
     size_t n;
@@ -105,6 +106,11 @@ bool policy_table_is_special(const struct policy_table *table)
     return table->is_special;
 }
 
+bool policy_table_is_about_writes(const struct policy_table *table)
+{
+    return table->is_about_writes;
+}
+
 /* Changes */
 
 static bool is_id_used(const struct policy_table *table, uint16_t id)
@@ -143,6 +149,11 @@ static bool is_special(const struct policy *policy)
            policy->early_refresh > 0;
 }
 
+static bool is_about_writes(const struct policy *policy)
+{
+    return policy->write_allocate || policy->l2_ttl_factor > 1;
+}
+
 /* Brings into line what follows from the rules. */
 static void settle(struct policy_table *table)
 {
@@ -154,6 +165,7 @@ static void settle(struct policy_table *table)
     }
     table->starts[256] = (uint16_t)at;
     table->is_special = is_special(&table->standard);
+    table->is_about_writes = is_about_writes(&table->standard);
     for (size_t i = 0; i < table->n; i++) {
         struct rule *rule = &table->rules[i];
         size_t parent = i > 0 ? i - 1 : NO_PARENT;
@@ -162,6 +174,7 @@ static void settle(struct policy_table *table)
             parent = table->rules[parent].parent;
         rule->parent = parent;
         table->is_special |= is_special(&rule->policy);
+        table->is_about_writes |= is_about_writes(&rule->policy);
     }
 }
 

@@ -74,6 +74,9 @@ const struct policy *policy_find(const struct policy_table *table, struct bytes 
  * lookups need more than an entry's deadline. */
 bool policy_table_is_special(const struct policy_table *table);
 
+/* True when some policy allocates on writes, or changes the TTL of what is written. */
+bool policy_table_is_about_writes(const struct policy_table *table);
+
 /* Sets properties of a prefix's policy from words "name=value" (times with a unit: 500ms 30s 5m 2h
  * 1d, no unit: seconds; sizes as in the configuration; `default` as a value takes a property back to
  * the default policy's). Creates it where there is none. On an error nothing has changed, and

@@ -64,8 +64,14 @@ static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, 
 
 /* Life cycle */
 
+const struct policy *tier_write_policy(const struct tier *tier, struct bytes key)
+{
+    return tier->is_about_writes ? policy_find(tier->policies, key, NULL) : NULL;
+}
+
 void tier_policies_changed(struct tier *tier)
 {
+    tier->is_about_writes = tier->link != NULL && policy_table_is_about_writes(tier->policies);
     tier->is_special =
         tier->n_dbs > 0 && tier->link != NULL && policy_table_is_special(tier->policies);
 }

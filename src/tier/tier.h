@@ -97,6 +97,9 @@ void tier_configure(struct tier *tier, const struct tier_options *options);
 struct policy_table *tier_policies(struct tier *tier);
 void tier_policies_changed(struct tier *tier);
 
+/* The policy of a key for writes; NULL: no policy is about writes. Borrowed until policies change. */
+const struct policy *tier_write_policy(const struct tier *tier, struct bytes key);
+
 struct store *tier_store(struct tier *tier);
 struct link *tier_link(struct tier *tier); /* NULL: L1 alone */
 
@@ -180,6 +183,10 @@ enum tier_scope {
 void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope,
                 const struct bytes *keys, size_t n_keys, tier_reply_fn *fn, void *ctx);
 
+/* As tier_write for a command that gives one key a string, which L1 has, if it may, when `fn` gets the reply. */
+void tier_write_allocate(struct tier *tier, unsigned db, struct bytes raw, struct bytes key,
+                         uint64_t hash, tier_reply_fn *fn, void *ctx);
+
 /* The same protection for a write that is sent on another link than the tracking one: between begin and end, what it touches
  * may be read before or after it. `begin` (before it is sent) drops the keys and dooms their fetches; `end` (when its reply is there,
  * or the link is lost) does so again, since a fetch meanwhile may have been ahead of the write, and frees the guard. */
@@ -206,18 +213,20 @@ const struct drop *tier_last_flush(const struct tier *tier);
 
 /* What L1 holds of a key, fresh or not, for looking at. */
 struct tier_explanation {
-    const struct entry *
-        entry; /* the string, else the anchor of the replies; NULL: nothing. Borrowed as store_peek's */
+    /* The string, else the anchor of the replies; NULL: nothing. Borrowed as store_peek's. */
+    const struct entry *entry;
     unsigned n_replies;
     bool is_absent;              /* the key does not exist */
-    bool is_fresh;               /* may be answered */
-    bool is_stale;               /* may be answered now, though not fresh */
-    int64_t fresh_ms;            /* until it is no longer fresh; -1: no end is known */
+    bool is_fresh;               /* read on the link that is up, and its time is not over */
+    bool is_answered;            /* a read would get it now */
+    int64_t fresh_ms;            /* until its time is over, 0: it is; -1: it has none */
     uint32_t epoch;              /* of the link that it was read on */
     const struct policy *policy; /* the key's; borrowed until policies change */
 };
 void tier_explain(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
                   struct tier_explanation *explanation);
+
+/* Grows whenever the link is lost. */
 uint32_t tier_epoch(const struct tier *tier);
 
 void tier_read_counters(const struct tier *tier, struct tier_counters *counters);

@@ -72,6 +72,7 @@ struct tier {
     struct tier_counters counters;
     struct policy_table *policies; /* owned */
     bool is_special;               /* lookups need policies; see stale.h */
+    bool is_about_writes;          /* writes do */
     uint32_t epoch;                /* of the link: grows when it is lost */
     int64_t lost_ms[TIER_EPOCHS];  /* when the last epochs ended, by epoch */
     uint64_t random;

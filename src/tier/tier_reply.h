@@ -41,6 +41,14 @@ struct bytes reply_name_behind_key(struct bytes name, size_t key_len);
 bool reply_find(struct tier *tier, const struct tier_read *read, bool is_soft,
                 struct reply_found *found);
 
+/* Until when (monotonic ms) the first reply in an anchor is fresh. */
+static inline uint64_t reply_first_fresh(const struct entry *entry)
+{
+    struct anchor anchor;
+    memcpy(&anchor, entry_value(entry).ptr, sizeof(anchor));
+    return (uint64_t)anchor.first_fresh_ms & ((UINT64_C(1) << 48) - 1);
+}
+
 /* Keeps a fetch's reply as far as fetch_plan allows; drops what it takes the place of. */
 void reply_fill(struct fetch *fetch, struct bytes resp3);
 

@@ -118,3 +118,57 @@ void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scop
     guard->ctx = ctx;
     link_send_write(tier->link, db, raw, on_write_reply, guard);
 }
+
+/* Write-allocate: the value is fetched back behind the write, in the same write to the socket, and the
+ * write's reply waits for that. By the rules of fetches the value in L1 is tracked and no older than
+ * the write, whoever else writes in between.
+ *
+ * Why not MULTI, SET, EXISTS, EXEC, which sends no value back: seen at redis-server 7.0.15 with values
+ * of 64 bytes, it costs L2 0.7 us above the 0.55 us of a SET, GET and PTTL 0.6 us. */
+struct allocation {
+    struct tier *tier;
+    tier_reply_fn *fn;
+    void *ctx;
+    struct buf reply;    /* of the write */
+    unsigned n_awaited;  /* of the write and the fetch */
+    bool is_reply_whole; /* there was memory for it */
+};
+
+static void allocation_step(struct allocation *allocation)
+{
+    if (--allocation->n_awaited > 0)
+        return;
+    struct bytes no_memory = BYTES("-ERR larder has no memory for this reply\r\n");
+    allocation->fn(allocation->ctx,
+                   allocation->is_reply_whole ? buf_bytes(&allocation->reply) : no_memory);
+    buf_deinit(&allocation->reply);
+    mem_free(allocation);
+}
+
+static void on_allocating_write(void *ctx, struct bytes reply)
+{
+    struct allocation *allocation = ctx;
+    allocation->is_reply_whole = buf_append(&allocation->reply, reply.ptr, reply.len);
+    allocation_step(allocation);
+}
+
+static void on_allocated(void *ctx, enum tier_answer answer, struct bytes bytes)
+{
+    (void)bytes;
+    struct allocation *allocation = ctx;
+    allocation->tier->counters.fills_allocated += answer == TIER_STRING;
+    allocation_step(allocation);
+}
+
+void tier_write_allocate(struct tier *tier, unsigned db, struct bytes raw, struct bytes key,
+                         uint64_t hash, tier_reply_fn *fn, void *ctx)
+{
+    struct allocation *allocation = mem_zalloc(sizeof(*allocation));
+    allocation->tier = tier;
+    allocation->fn = fn;
+    allocation->ctx = ctx;
+    allocation->n_awaited = 2;
+    buf_init(&allocation->reply);
+    tier_write(tier, db, raw, TIER_KEYS, &key, 1, on_allocating_write, allocation);
+    tier_fetch(tier, db, key, hash, on_allocated, allocation);
+}

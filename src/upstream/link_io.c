@@ -8,6 +8,20 @@ bool link_append(struct link *link, const char *raw, size_t len)
     return redisAppendFormattedCommand(link->redis, raw, len) == REDIS_OK;
 }
 
+/* Takes the reply to a command of the link itself: PING or SELECT. */
+static bool take_own_reply(struct link *link, const struct link_op *op)
+{
+    if (op->flags & OP_PROBE)
+        link_end_probe(link, true);
+    else if (op->flags & OP_WRITE) /* a PING */
+        link->ping_sent = false;
+    else if (link->reply.data[0] == '-')
+        return link_take_refused_db(link);
+    else
+        link->db_refused = false;
+    return true;
+}
+
 /* Takes one whole reply, in link->reply. Returns false when the link must go down. */
 static bool take_reply(struct link *link)
 {
@@ -49,18 +63,8 @@ static bool take_reply(struct link *link)
     struct link_op op = link_ops_pop(&link->ops);
     link->figures.replies++;
     link->figures.rtt_us += (link->loop->clock.mono_us - op.sent_us - link->figures.rtt_us) / 8;
-    if (op.flags & OP_INTERNAL) {
-        bool is_ping = op.flags & OP_WRITE;
-        if (op.flags & OP_PROBE)
-            link_end_probe(link, true);
-        else if (is_ping)
-            link->ping_sent = false;
-        else if (type == '-')
-            return link_take_refused_db(link);
-        else
-            link->db_refused = false;
-        return true;
-    }
+    if (op.flags & OP_INTERNAL)
+        return take_own_reply(link, &op);
     if (type == '-')
         link->figures.errors++;
     if (!(op.flags & OP_ABANDONED))

@@ -32,7 +32,7 @@ def waited(conn, *argv):
 @pytest.mark.parametrize("proto", (2, 3))
 def test_explain_tells_whose_deadline_it_is(proto, new_redis, new_larder):
     l2 = new_redis()
-    larder = new_larder(l2, "--l1-ttl", "50")
+    larder = new_larder(l2, "--l1-ttl", "50", "--l1-ttl-jitter", "0")
     with larder.conn(proto) as conn:
         l2.once("SET", "short", "v", "EX", 10)
         l2.once("SET", "long", "v", "EX", 1000)
