@@ -441,7 +441,8 @@ class TestPython:
 
 NODE = {
     "subscribed": [1, 2], "received": [["a", "one"], ["b", "two"]], "publish": [1, 1, 0],
-    "pattern": ["p.*", "p.x", "three"], "numsub": True, "while subscribed": True,
+    "pattern": ["p.*", "p.x", "three"], "sharded": [1, 0, 1, ["shard", "four"], 0, 0],
+    "numsub": True, "while subscribed": True,
     "unsubscribed": 0, "many": 200, "quit": "OK",
 }
 

@@ -54,6 +54,15 @@ await step("unsubscribed", async () => {
   await sub.unsubscribe("a", "b");
   return sub.punsubscribe("p.*");
 });
+// Last: when no shard channel is left, ioredis forgets that it has others.
+await step("sharded", async () => {
+  const heard = new Promise((resolve) => {
+    sub.once("smessage", (...words) => resolve(words));
+  });
+  const answer = [await sub.ssubscribe("shard"), await pub.publish("shard", "not this"),
+    await pub.spublish("shard", "four"), await heard, await sub.sunsubscribe("shard")];
+  return [...answer, await pub.spublish("shard", "nobody")];
+});
 await step("quit", async () => {
   await sub.quit();
   return pub.quit();

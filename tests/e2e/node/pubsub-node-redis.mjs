@@ -55,6 +55,15 @@ await step("unsubscribed", async () => {
   const got = await pub.pubSubNumSub(["a", "b"]);
   return Number(got.a) + Number(got.b);
 });
+await step("sharded", async () => {
+  let resolve;
+  const heard = new Promise((done) => { resolve = done; });
+  await sub.sSubscribe("shard", (message, channel) => resolve([channel, message]));
+  const answer = [1, await pub.publish("shard", "not this"), await pub.sPublish("shard", "four"),
+    await heard];
+  await sub.sUnsubscribe("shard");
+  return [...answer, 0, await pub.sPublish("shard", "nobody")];
+});
 await step("quit", async () => {
   await sub.close();
   await pub.close();

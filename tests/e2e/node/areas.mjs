@@ -1,0 +1,3 @@
+// Runs scripts that check for themselves, one after the other; exits with 0 when all were content.
+// Usage: node areas.mjs HOST PORT NAME...
+for (const name of process.argv.slice(4)) await import(`./${name}.mjs`);
