@@ -327,6 +327,15 @@ class TestSite:
         assert visitor.get("/page?p=1").content != first
 
 
+def test_over_a_unix_socket(l2, new_larder, backend, tmp_path):
+    new_larder(l2, "--unixsocket", tmp_path / "larder.sock")
+    location = f"unix://{tmp_path}/larder.sock?db=1"
+    with override_settings(CACHES={"default": {"BACKEND": backend, "LOCATION": location}}):
+        cache.set("k", "v")
+        assert cache.get("k") == "v" and pttl(l2, ":1:k") > 290_000
+        disconnect(cache)
+
+
 def test_hits_are_from_l1(pair, backend):
     with override_settings(CACHES={"default": cache_on(pair.larder, backend)}):
         with pair.larder.conn() as conn:

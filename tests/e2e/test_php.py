@@ -22,9 +22,10 @@ EXPIRING = {**LOCKING, "redis.session.lock_expire": 900}
 class Request:
     """A PHP process that works with one session, verb by verb."""
 
-    def __init__(self, server, name, query="database=1", **settings):
+    def __init__(self, server, name, address=None, query="database=1", **settings):
+        address = address or f"tcp://127.0.0.1:{server.port}"
         settings = {"session.save_handler": "redis", "session.gc_maxlifetime": 1000,
-                    "session.save_path": f'"tcp://127.0.0.1:{server.port}?{query}"',
+                    "session.save_path": f'"{address}?{query}"',
                     "session.use_cookies": 0, "session.cache_limiter": "", **settings}
         options = [word for k, v in settings.items() for word in ("-d", f"{k}={v}")]
         self.process = subprocess.Popen(
@@ -158,6 +159,16 @@ class TestSessions:
         assert one("start") and one.set("n", 1) and one("close")
         assert at(either, "KEYS", "*") == [b"app:visitor"]
         assert one("start") and one("get", "n") == 1
+
+    def test_over_a_unix_socket(self, l2, new_larder, tmp_path):
+        larder = new_larder(l2, "--unixsocket", tmp_path / "larder.sock")
+        one = Request(larder, "visitor", address=f"unix://{tmp_path}/larder.sock", **LOCKING)
+        try:
+            assert one("count", "10") == 10
+            assert at(l2, "EXISTS", key("visitor")) == 1
+            assert one.end() == ""
+        finally:
+            one.kill()
 
 
 class TestLocks:
