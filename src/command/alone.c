@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-_Static_assert(((ALONE_RAW | ALONE_STRING) & (ENTRY_CAPPED | ENTRY_PERSIST)) == 0,
+_Static_assert(((ALONE_RAW | ALONE_STRING) & (ENTRY_CAPPED | ENTRY_PERSIST | ENTRY_HIT)) == 0,
                "flags share a byte");
 
 /* Reading */

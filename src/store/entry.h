@@ -31,6 +31,7 @@ enum entry_flag {
     ENTRY_CAPPED = 1,  /* the deadline is larder's own (l1-ttl); the key lives longer at L2 */
     ENTRY_PERSIST = 2, /* the key has no deadline at L2 (TTL is -1), whatever the entry's own is */
     ENTRY_SOFT = 4,    /* a struct entry_soft follows the value */
+    ENTRY_HIT = 8,     /* the store's own: found since it was put, and since store_take_hit */
 };
 
 /* What the tier knows of an entry that may be answered when it is no longer fresh. The store only

@@ -161,9 +161,22 @@ const struct entry *store_find(struct store *store, unsigned db, struct bytes ke
                                int64_t now_ms)
 {
     struct entry *entry = find_live(store, store->slot_of[db], key, hash, now_ms);
-    if (entry != NULL)
-        touch(store, entry, now_ms);
+    if (entry == NULL)
+        return NULL;
+    touch(store, entry, now_ms);
+    if (!(entry->flags & ENTRY_HIT)) /* as above */
+        entry->flags |= ENTRY_HIT;
     return entry;
+}
+
+bool store_take_hit(struct store *store, const struct entry *entry)
+{
+    struct entry *own = (struct entry *)entry; /* of this store, which the caller may change */
+    bool is_hit = (own->flags & ENTRY_HIT) != 0;
+    (void)store;
+    if (is_hit)
+        own->flags &= (uint8_t)~ENTRY_HIT;
+    return is_hit;
 }
 
 const struct entry *store_peek(struct store *store, unsigned db, struct bytes key, uint64_t hash,

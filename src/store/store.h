@@ -91,7 +91,8 @@ void store_prefetch_entry(const struct store *store, unsigned db, uint64_t hash)
 const struct entry *store_find(struct store *store, unsigned db, struct bytes key, uint64_t hash,
                                int64_t now_ms);
 
-/* As store_find without counting the access (for EXPLAIN, TTL, OBJECT and the like). */
+/* As store_find without counting the access, or leaving any trace of it (for EXPLAIN, TTL, OBJECT and
+ * the like). */
 const struct entry *store_peek(struct store *store, unsigned db, struct bytes key, uint64_t hash,
                                int64_t now_ms);
 
@@ -108,7 +109,7 @@ struct store_item {
     struct bytes value;
     int64_t deadline_ms; /* monotonic; 0: none; at or before now: the key is removed, STORE_OK */
     enum entry_kind kind;
-    unsigned flags;                /* enum entry_flag but ENTRY_SOFT */
+    unsigned flags;                /* enum entry_flag but ENTRY_SOFT and ENTRY_HIT */
     const struct entry_soft *soft; /* makes the entry a soft one; NULL: it is none */
 };
 
@@ -150,6 +151,10 @@ size_t store_db_volatile(const struct store *store, unsigned db);
 typedef bool store_visit_fn(void *ctx, const struct entry *entry);
 uint64_t store_scan(struct store *store, uint64_t cursor, unsigned budget, int64_t now_ms,
                     store_visit_fn *fn, void *ctx);
+
+/* True when store_find has found the entry since it was put, and since this was asked last. May be
+ * called in a store_visit_fn. */
+bool store_take_hit(struct store *store, const struct entry *entry);
 
 /* The database that an entry is seen in now (store_swap changes it for all entries of two databases
  * at once). */

@@ -79,7 +79,7 @@ START_TEST(kind_flags_and_deadline_are_kept)
     ck_assert_int_eq(support_put_item(store, 0, "gone", &item, START_MS), STORE_OK);
     const struct entry *entry = support_find(store, 0, "gone", START_MS);
     ck_assert_int_eq(entry->kind, ENTRY_ABSENT);
-    ck_assert_int_eq(entry->flags, ENTRY_CAPPED | ENTRY_PERSIST);
+    ck_assert_int_eq(entry->flags, ENTRY_CAPPED | ENTRY_PERSIST | ENTRY_HIT);
     ck_assert_int_eq((int64_t)entry->deadline_ms, START_MS + 50);
     ck_assert_uint_eq(store_db_of(store, entry), 0);
 
@@ -87,7 +87,7 @@ START_TEST(kind_flags_and_deadline_are_kept)
     ck_assert_int_eq(support_put_item(store, 0, "gone", &item, START_MS), STORE_OK);
     entry = support_find(store, 0, "gone", START_MS);
     ck_assert_int_eq(entry->kind, ENTRY_REPLY);
-    ck_assert_int_eq(entry->flags, 0);
+    ck_assert_int_eq(entry->flags, ENTRY_HIT);
     ck_assert(entry->deadline_ms == 0);
 }
 END_TEST

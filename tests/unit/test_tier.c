@@ -19,7 +19,7 @@ START_TEST(test_value_is_kept)
     ck_assert_str_eq(l1("a"), "1");
     const struct entry *entry = tier_find(tier, 0, BYTES("a"), hash_of("a"));
     ck_assert_uint_eq(entry->deadline_ms, 0);
-    ck_assert_uint_eq(entry->flags, ENTRY_PERSIST);
+    ck_assert_uint_eq(entry->flags, ENTRY_PERSIST | ENTRY_HIT);
     ck_assert_uint_eq(counters().hits, 1);
     ck_assert_uint_eq(counters().fills, 1);
     ck_assert_uint_eq(counters().l2_found, 1);
