@@ -121,6 +121,7 @@ struct config {
     enum config_fail_mode upstream_fail_mode;
     int64_t upstream_retry_budget; /* percent of fetches; 0: none */
     enum config_coherence coherence;
+    int64_t l2_touch_interval_s; /* 0: never */
 
     /* Warming */
     char *warm_dir; /* "": CACHE WARM FILE is off */

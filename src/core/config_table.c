@@ -237,6 +237,10 @@ static const struct config_row rows[] = {
      .flags = CONFIG_IMMUTABLE, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "
              "all: values live until l1-ttl)."},
+    {ROW, .name = "l2-touch-interval", INTEGER(l2_touch_interval_s, 0, 86400), .unit = "s",
+     .standard = "30",
+     .text = "Time in which an upstream that evicts by LRU or LFU is told once of each key that L1 "
+             "answers for, with TOUCH; 0: never."},
 #undef ROW
 /* Warming */
 #define ROW .section = CONFIG_SECTION_WARMING, .group = CONFIG_OTHER

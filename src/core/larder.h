@@ -45,6 +45,7 @@ struct larder_rate {
 struct prefix_walk;
 struct warm_jobs;
 struct busy_watch;
+struct touch;
 struct pinned_pool;
 struct tracking;
 
@@ -59,6 +60,7 @@ struct larder {
     struct busy_watch *busy_watch;         /* owned; NULL: L1 alone */
     struct command_table *commands;        /* owned */
     struct warm_jobs *warm_jobs;           /* owned */
+    struct touch *touch;                   /* owned; tells L2 what L1 is hit for */
     LIST_HEAD(, prefix_walk) prefix_walks; /* CACHE INVALIDATE PREFIX, those under way */
     struct listener listeners[LARDER_LISTENERS_MAX];
     size_t n_listeners;

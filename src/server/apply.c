@@ -49,6 +49,9 @@ bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
         pinned_pool_configure(larder->pinned, &options, (size_t)config->upstream_pinned_max);
         pubsub_configure(larder->pubsub);
         tracking_configure(larder->tracking);
+        struct touch_options touch_options;
+        options_touch(config, &touch_options);
+        touch_configure(larder->touch, &touch_options);
     }
     if (groups & CONFIG_STORE)
         apply_store(larder, config);

@@ -87,3 +87,9 @@ void options_warm(const struct config *config, struct warm_options *options)
     warm_options_default(options);
     options->dir = config->warm_dir;
 }
+
+void options_touch(const struct config *config, struct touch_options *options)
+{
+    options->interval_ms = config->l2_touch_interval_s * 1000;
+    options->n_dbs = (unsigned)config->databases;
+}

@@ -4,6 +4,7 @@
 
 #include "core/config.h"
 #include "tier/tier.h"
+#include "tier/touch.h"
 #include "tier/warm.h"
 
 void options_tier(const struct config *config, struct tier_options *options);
@@ -19,5 +20,7 @@ bool options_link(const struct config *config, struct link_options *options, cha
 void options_policy(const struct config *config, struct policy *policy);
 
 void options_warm(const struct config *config, struct warm_options *options);
+
+void options_touch(const struct config *config, struct touch_options *options);
 
 #endif

@@ -92,6 +92,9 @@ static bool create_tier(struct larder *larder, char *error, size_t size)
         larder->busy_watch = busy_watch_create(&larder->loop, larder->link, larder->pinned);
     tier_on_up(larder->tier, larder_on_upstream_up, larder);
     larder->warm_jobs = warm_jobs_create(&larder->loop, larder->tier, &warm_options);
+    struct touch_options touch_options;
+    options_touch(&larder->config, &touch_options);
+    larder->touch = touch_create(&larder->loop, larder->tier, &touch_options);
     return true;
 }
 
@@ -205,6 +208,7 @@ void server_destroy(struct larder *larder)
     loop_free_retired(&larder->loop); /* what waits on links of clients ends while L1 is there */
     warm_jobs_destroy(larder->warm_jobs);
     busy_watch_destroy(larder->busy_watch);
+    touch_destroy(larder->touch);
     pinned_pool_destroy(larder->pinned);
     pubsub_destroy(larder->pubsub);
     tracking_destroy(larder->tracking);

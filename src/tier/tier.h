@@ -82,6 +82,10 @@ struct tier_counters {
     uint64_t flushes_link;  /* whole L1, by the loss of the link */
     uint64_t flushes_push;  /* by FLUSHALL or FLUSHDB at L2 */
     uint64_t flushes_write; /* by a write with unknown keys, or of a whole database */
+    uint64_t touches;       /* keys named to L2 because L1 was hit for them; see touch.h */
+    uint64_t touch_commands;
+    uint64_t touch_errors; /* of these: not answered, or with an error */
+    uint64_t touch_rounds; /* complete ones */
 };
 
 struct tier;

@@ -6,7 +6,8 @@
  *     tier_fill.c   what of a fetch is kept, and how long
  *     tier_reply.c  cached replies to reads other than GET
  *     tier_write.c  writes
- *     stale.c       answers that are no longer fresh; see stale.h */
+ *     stale.c       answers that are no longer fresh; see stale.h
+ *     touch.c       what L1 was hit for, told to L2 */
 #ifndef LARDER_TIER_TIER_INTERNAL_H
 #define LARDER_TIER_TIER_INTERNAL_H
 
@@ -166,5 +167,8 @@ static inline const struct entry *tier_count(struct tier *tier, const struct ent
     tier->counters.negative_hits += entry->kind == ENTRY_ABSENT;
     return entry;
 }
+
+/* True when an anchor of cached replies says that there is no such key. */
+bool tier_reply_is_absent(const struct entry *anchor);
 
 #endif

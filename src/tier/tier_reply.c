@@ -116,6 +116,13 @@ static bool read_anchor(const struct entry *entry, struct anchor *anchor, struct
     return true;
 }
 
+bool tier_reply_is_absent(const struct entry *entry)
+{
+    struct anchor anchor;
+    struct bytes first;
+    return read_anchor(entry, &anchor, &first) && anchor.is_absent != 0;
+}
+
 static bool is_of_generation(const struct entry *entry, uint64_t generation)
 {
     return entry != NULL && memcmp(entry_value(entry).ptr, &generation, GENERATION_BYTES) == 0;

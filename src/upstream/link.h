@@ -194,8 +194,12 @@ struct bytes link_get_command_table(const struct link *link);
 unsigned link_get_databases(const struct link *link);
 const char *link_get_version(const struct link *link);
 
-/* L2's maxmemory-policy as far as it told at the last login, else "". */
+/* L2's maxmemory-policy as far as it told when it was asked last, else "". */
 const char *link_get_policy(const struct link *link);
+
+/* Asks for the policy again, which may be changed at any time; link_get_policy has it when the answer
+ * is there. Does nothing where the link isn't READY, or L2 told none at the login. */
+void link_ask_policy(struct link *link);
 
 /* "host:port", borrowed as the link. */
 const char *link_get_name(const struct link *link);

@@ -162,9 +162,9 @@ static void read_databases(struct link *link)
 }
 
 /* Reads the name in CONFIG GET's ["maxmemory-policy", "noeviction"]. */
-static void read_policy(struct link *link)
+static void read_policy(struct link *link, struct bytes reply)
 {
-    struct walk walk = walk_over(link->reply.data, link->reply.len);
+    struct walk walk = walk_over(reply.ptr, reply.len);
     struct walk_item item;
     if (walk_next(&walk, &item) != WALK_OK || item.n_items != 2 ||
         walk_next(&walk, &item) != WALK_OK || walk_next(&walk, &item) != WALK_OK ||
@@ -172,6 +172,19 @@ static void read_policy(struct link *link)
         return;
     memcpy(link->policy, item.text.ptr, item.text.len);
     link->policy[item.text.len] = '\0';
+}
+
+static void on_policy(void *ctx, enum link_outcome outcome, struct bytes reply)
+{
+    if (outcome == LINK_REPLY && reply.ptr[0] != '-')
+        read_policy(ctx, reply);
+}
+
+void link_ask_policy(struct link *link)
+{
+    struct bytes raw = BYTES("*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$16\r\nmaxmemory-policy\r\n");
+    if (link->figures.state == LINK_READY && link->policy[0] != '\0')
+        link_send(link, link->db, raw, on_policy, link);
 }
 
 /* True when trying again soon with the same credentials is pointless; LOADING and the like pass. */
@@ -257,7 +270,7 @@ bool link_handshake_reply(struct link *link)
         break;
     case STEP_POLICY:
         if (!is_error)
-            read_policy(link);
+            read_policy(link, buf_bytes(&link->reply));
         break;
     case STEP_COMMAND:
         if (is_error && !is_final(error_text(link)))

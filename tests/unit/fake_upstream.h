@@ -33,6 +33,8 @@ static struct {
     struct buf said; /* commands not expected yet, "; " between them, blanks between words */
     bool refuses_tracking;
     const char *command_reply; /* to COMMAND; NULL: an empty array */
+    const char *policy;        /* its maxmemory-policy; NULL: it tells none */
+    unsigned n_policy_asked;
 } upstream;
 
 /* Says bytes at once, to be read in one piece where the socket's buffer has room for them. */
@@ -80,16 +82,30 @@ static void upstream_greet_with(const char *text)
     upstream_write(text, strlen(text));
 }
 
+static void upstream_greet_policy(void)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "%%1\r\n$16\r\nmaxmemory-policy\r\n$%zu\r\n%s\r\n",
+             strlen(upstream.policy), upstream.policy);
+    upstream_greet_with(text);
+}
+
 /* Answers what a link says first. Returns false for anything else. */
 static bool upstream_greet(const struct bytes *argv, size_t argc)
 {
     struct bytes second = argc > 1 ? argv[1] : BYTES(".");
+    bool is_policy = argc > 2 && bytes_is(argv[2], "maxmemory-policy");
+    upstream.n_policy_asked += is_policy;
     if (bytes_is(argv[0], "HELLO"))
         upstream_greet_with("%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n");
     else if (bytes_is(argv[0], "CLIENT") && bytes_is(second, "TRACKING"))
         upstream_greet_with(upstream.refuses_tracking ? "-ERR no tracking\r\n" : "+OK\r\n");
     else if (bytes_is(argv[0], "CLIENT"))
         upstream_greet_with("+OK\r\n");
+    else if (is_policy && upstream.policy != NULL)
+        upstream_greet_policy();
+    else if (is_policy)
+        upstream_greet_with("-NOPERM no\r\n");
     else if (bytes_is(argv[0], "CONFIG"))
         upstream_greet_with("%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
     else if (bytes_is(argv[0], "COMMAND") && upstream.command_reply != NULL)

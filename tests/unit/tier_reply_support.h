@@ -65,7 +65,7 @@ static void set_up_loop(void)
     upstream_attach(&loop);
 }
 
-static void set_up(void)
+static inline void set_up(void)
 {
     set_up_loop();
     start(usual_options(), usual_store());
@@ -148,7 +148,7 @@ static void fetch_for(unsigned db, const char *text, struct heard *to)
     buf_deinit(&command.raw);
 }
 
-static void ck_heard(enum tier_answer answer, const char *text)
+static inline void ck_heard(enum tier_answer answer, const char *text)
 {
     TURN_UNTIL(&loop, heard.n > 0);
     ck_assert_uint_eq(heard.n, 1);
@@ -170,7 +170,7 @@ static void send_read(const char *text)
 }
 
 /* A read of database 0 whose reply is `reply`, from a key with that much left. */
-static void fetch(const char *text, int64_t pttl, const char *reply)
+static inline void fetch(const char *text, int64_t pttl, const char *reply)
 {
     char said[512];
     send_read(text);
@@ -180,7 +180,7 @@ static void fetch(const char *text, int64_t pttl, const char *reply)
     ck_assert_str_eq(heard.text, reply);
 }
 
-static void push(const char *key)
+static inline void push(const char *key)
 {
     char said[256];
     snprintf(said, sizeof(said), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$%zu\r\n%s\r\n", strlen(key),
@@ -197,7 +197,7 @@ static void ignore_reply(void *ctx, struct bytes reply)
 static unsigned n_written;
 
 /* Gives a write of a key, or of more by `scope`, and lets L2 confirm it. */
-static void write_key(unsigned db, enum tier_scope scope, const char *key)
+static inline void write_key(unsigned db, enum tier_scope scope, const char *key)
 {
     struct bytes keys[1] = {bytes_of_str(key)};
     tier_write(tier, db, BYTES("*1\r\n$5\r\nWRITE\r\n"), scope, keys, scope == TIER_KEYS,
