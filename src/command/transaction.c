@@ -203,18 +203,18 @@ static void exec(struct call *call)
         return;
     }
     call->client->multi = NULL;
-    if (transaction->is_dirty) {
+    if (call->larder->link != NULL && link_is_busy(call->larder->link)) {
+        struct bytes words = link_get_busy(call->larder->link);
+        reply_error(&call->reply, "EXECABORT Transaction discarded because of: %.*s",
+                    (int)words.len - 3, words.ptr + 1);
+        watch_forget(call->client);
+        transaction_destroy(transaction);
+    } else if (transaction->is_dirty) {
         reply_error(&call->reply, "EXECABORT Transaction discarded because of previous errors.");
         watch_forget(call->client);
         transaction_destroy(transaction);
     } else if (call->client->watch != NULL && pinned_is_lost(call->client->watch)) {
         reply_null_array(&call->reply); /* what was watched may have changed */
-        watch_forget(call->client);
-        transaction_destroy(transaction);
-    } else if (call->larder->link != NULL && link_is_busy(call->larder->link)) {
-        struct bytes words = link_get_busy(call->larder->link);
-        reply_error(&call->reply, "EXECABORT Transaction discarded because of: %.*s",
-                    (int)words.len - 3, words.ptr + 1);
         watch_forget(call->client);
         transaction_destroy(transaction);
     } else if (call->larder->link == NULL) {

@@ -90,26 +90,17 @@ static bool put_item(struct translator *t, const struct walk_item *item, struct 
 /* Translates the next `n_values` values whole. */
 static bool put_values(struct translator *t, size_t n_values, struct bytes null)
 {
-    size_t left[WALK_DEPTH_MAX + 1]; /* values still to come at each level */
-    unsigned depth = 0;
-    left[0] = n_values;
-    for (;;) {
+    struct walk_levels levels;
+    bool ok = true;
+    walk_levels_init(&levels, n_values);
+    while (ok && walk_levels_next(&levels)) {
         struct walk_item item;
-        if (left[depth] == 0) {
-            if (depth == 0)
-                return true;
-            depth--;
-            continue;
-        }
-        left[depth]--;
-        if (!read_item(t, &item) || !put_item(t, &item, null))
-            return false;
-        if (item.n_items > 0) {
-            if (depth == WALK_DEPTH_MAX)
-                return false;
-            left[++depth] = item.n_items;
-        }
+        levels.left[levels.depth]--;
+        ok = read_item(t, &item) && put_item(t, &item, null) &&
+             (item.n_items == 0 || walk_levels_push(&levels, item.n_items, WALK_DEPTH_MAX));
     }
+    walk_levels_deinit(&levels);
+    return ok;
 }
 
 /* How many values there are once arrays among the next `n_values` give way to their elements. */

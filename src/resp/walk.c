@@ -1,6 +1,8 @@
 /* A reader over serialised RESP3; see walk.h. */
 #include "resp/walk.h"
 
+#include "base/mem.h"
+
 /* Reads "<digits>\r\n" at `*pos`, or "-1\r\n" where a null is allowed (then `*null`). One pass, no
  * more than eleven bytes: a longer number is beyond `max`, which is at most 2^63 - 1. */
 static enum walk_status read_count(const char **pos, const char *end, uint64_t max, bool *null,
@@ -168,36 +170,60 @@ enum walk_status walk_value(struct walk *walk, struct walk_item *item, unsigned 
     }
 }
 
+void walk_levels_init(struct walk_levels *levels, size_t n_values)
+{
+    levels->left = levels->small;
+    levels->cap = WALK_LEVELS_SMALL;
+    levels->depth = 0;
+    levels->left[0] = n_values;
+}
+
+void walk_levels_deinit(struct walk_levels *levels)
+{
+    if (levels->left != levels->small)
+        mem_free(levels->left);
+}
+
+bool walk_levels_push(struct walk_levels *levels, size_t n_values, unsigned max_depth)
+{
+    if (levels->depth >= max_depth || levels->depth >= WALK_DEPTH_MAX)
+        return false;
+    if (levels->depth + 1 == levels->cap) {
+        unsigned cap = levels->cap * 2;
+        bool is_small = levels->left == levels->small;
+        size_t *more = mem_try_resize(is_small ? NULL : levels->left, cap * sizeof(*more));
+        if (more == NULL)
+            return false;
+        if (is_small)
+            memcpy(more, levels->small, sizeof(levels->small));
+        levels->left = more;
+        levels->cap = cap;
+    }
+    levels->left[++levels->depth] = n_values;
+    return true;
+}
+
 enum walk_status walk_skip(struct walk *walk, size_t n_values, unsigned max_depth)
 {
-    size_t left[WALK_DEPTH_MAX + 1]; /* values still to come at each level */
-    unsigned depth = 0;
+    struct walk_levels levels;
     struct walk ahead = *walk;
-    left[0] = n_values;
-    if (max_depth > WALK_DEPTH_MAX)
-        max_depth = WALK_DEPTH_MAX;
-    for (;;) {
-        if (left[depth] == 0) {
-            if (depth == 0)
-                break;
-            depth--;
-            continue;
-        }
+    enum walk_status status = WALK_OK;
+    walk_levels_init(&levels, n_values);
+    while (status == WALK_OK && walk_levels_next(&levels)) {
         struct walk_item item;
-        enum walk_status status = walk_next(&ahead, &item);
+        status = walk_next(&ahead, &item);
         if (status != WALK_OK)
-            return status;
+            break;
         /* An attribute stands before a value and takes nobody's place. */
         if (item.type != WALK_ATTRIBUTE)
-            left[depth]--;
-        if (item.n_items > 0) {
-            if (depth == max_depth)
-                return WALK_BAD;
-            left[++depth] = item.n_items;
-        }
+            levels.left[levels.depth]--;
+        if (item.n_items > 0 && !walk_levels_push(&levels, item.n_items, max_depth))
+            status = WALK_BAD;
     }
-    *walk = ahead;
-    return WALK_OK;
+    walk_levels_deinit(&levels);
+    if (status == WALK_OK)
+        *walk = ahead;
+    return status;
 }
 
 enum walk_status walk_reply_len(const char *ptr, size_t len, unsigned max_depth, size_t *reply_len)

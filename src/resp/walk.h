@@ -1,4 +1,5 @@
-/* A reader over serialised RESP3: looks into replies where they lie, copies and allocates nothing.
+/* A reader over serialised RESP3: looks into replies where they lie, copies nothing, and allocates for the few only that are nested
+ * deeper than WALK_LEVELS_SMALL.
  *
  * Must not know: commands, connections, what a reply is for.
  *
@@ -16,8 +17,9 @@
 
 #include "base/bytes.h"
 
-/* Levels of nesting that larder follows; Redis's own replies have at most eight (COMMAND DOCS). */
-#define WALK_DEPTH_MAX 64
+/* Levels of nesting that larder follows. Redis's own replies have at most eight (COMMAND DOCS); a script's, 7,995 and an error inside
+ * ("reached lua stack limit"); EXEC and the like add some. */
+#define WALK_DEPTH_MAX 8192
 
 /* Most elements (pairs, for a map) that a header may declare; hiredis's own default limit. */
 #define WALK_COUNT_MAX UINT32_MAX
@@ -84,6 +86,34 @@ enum walk_status walk_value(struct walk *walk, struct walk_item *item, unsigned 
  * WALK_OK, the walk stays where it was. */
 enum walk_status walk_skip(struct walk *walk, size_t n_values, unsigned max_depth)
     __attribute__((warn_unused_result));
+
+/* How many values are still to come at each level of a reply. */
+#define WALK_LEVELS_SMALL 64
+struct walk_levels {
+    size_t *left;   /* `small`, or owned */
+    unsigned depth; /* index of the innermost level */
+    unsigned cap;   /* of `left` */
+    size_t small[WALK_LEVELS_SMALL];
+};
+
+/* Begins at level 0 with `n_values`; ends (also after a failed push). */
+void walk_levels_init(struct walk_levels *levels, size_t n_values);
+void walk_levels_deinit(struct walk_levels *levels);
+
+/* Goes one level down, to `n_values`. Returns false beyond `max_depth`, or when there is no memory. */
+bool walk_levels_push(struct walk_levels *levels, size_t n_values, unsigned max_depth)
+    __attribute__((warn_unused_result));
+
+/* Goes up from levels that are finished. Returns false when all are. */
+static inline bool walk_levels_next(struct walk_levels *levels)
+{
+    while (levels->left[levels->depth] == 0) {
+        if (levels->depth == 0)
+            return false;
+        levels->depth--;
+    }
+    return true;
+}
 
 /* Measures the first reply of `len` bytes at `ptr`, with its attributes: `*reply_len` is its length
  * in bytes when WALK_OK, else untouched. `max_depth` as in walk_skip. */

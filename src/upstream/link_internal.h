@@ -17,8 +17,8 @@
 
 #include <hiredis/hiredis.h>
 
-/* Nesting that a reply may have; Redis's own stay below 10. */
-#define LINK_DEPTH_MAX 64
+/* Nesting that a reply may have; room below WALK_DEPTH_MAX for what larder puts around it. */
+#define LINK_DEPTH_MAX 8190
 
 enum link_op_flag {
     OP_WRITE = 1,     /* wants LINK_LATE */

@@ -84,15 +84,13 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
 static void *create_array(const redisReadTask *task, size_t elements)
 {
     struct link *link = task->privdata;
-    unsigned depth = 1;
     if (link->too_deep)
         return link;
-    for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent) {
-        if (++depth > LINK_DEPTH_MAX) {
-            /* A client's script can make such a reply: it is read to its end, so that only this client pays for it. */
-            link->too_deep = true;
-            return link;
-        }
+    /* The reader's index is that of the innermost level, from 0 on. */
+    if (link->redis->reader->ridx >= LINK_DEPTH_MAX) {
+        /* A client's script can make such a reply: it is read to its end, so that only this client pays for it. */
+        link->too_deep = true;
+        return link;
     }
     switch (task->type) {
     case REDIS_REPLY_MAP: return put_header(link, '%', (int64_t)(elements / 2), 0);

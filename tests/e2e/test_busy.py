@@ -131,6 +131,10 @@ def test_transactions(busy):
         early("INCR", "n")
         conn.send(encode(*ENDLESS))
         words = until_busy(late)
+        with busy.conn() as dirty:
+            dirty("MULTI")
+            assert dirty("INCR", "n") == words
+            assert dirty("EXEC") == b"EXECABORT Transaction discarded because of: " + words
         late("MULTI")
         assert late("INCR", "n") == words
         assert early("EXEC") == b"EXECABORT Transaction discarded because of: " + words

@@ -220,3 +220,27 @@ def probe(*argv):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+DEEP = ("EVAL", "local a = {}; local b = {a}; a[1] = b; return a", 0)
+DEEP_MAPS = ("EVAL", "local a = {}; a.map = {a = a}; return a", 0)
+
+
+@pytest.mark.parametrize("proto", (2, 3))
+@pytest.mark.parametrize("script", (DEEP, DEEP_MAPS))
+@pytest.mark.parametrize("in_multi", (False, True))
+def test_the_deepest_reply_that_a_script_can_make(in_multi, script, proto, pair):
+    asked = encode("MULTI") + encode(*script) + encode("EXEC") if in_multi else encode(*script)
+    replies = []
+    for server in (pair.l2, pair.larder):
+        with server.conn(proto) as conn:
+            conn.send(asked + encode("ECHO", "end"))
+            got = b""
+            while not got.endswith(b"$3\r\nend\r\n"):
+                part = conn.sock.recv(1 << 16)
+                assert part, got[-100:]
+                got += part
+            replies.append(got)
+            assert conn("PING") == b"PONG"
+    assert b"reached lua stack limit" in replies[0]
+    assert replies[0] == replies[1]

@@ -3,6 +3,7 @@
 #include "link_fake.h"
 
 #include "resp/walk.h"
+#include "upstream/link_internal.h"
 
 /* What L2 says, and what comes out when it is not the same. */
 static const struct {
@@ -72,11 +73,11 @@ START_TEST(test_depth_is_limited)
     link_start_and_wait();
     send_op(0, "GET a", &ops[0]);
     TURN_UNTIL(&loop, strcmp(fake.said, "GET.a") == 0);
-    say_nested(WALK_DEPTH_MAX);
+    say_nested(LINK_DEPTH_MAX);
     ck_assert_op(&ops[0], LINK_REPLY, "*1\r\n*1");
     send_op(0, "GET b", &ops[1]);
     TURN_UNTIL(&loop, strcmp(fake.said, "GET.a GET.b") == 0);
-    say_nested(WALK_DEPTH_MAX + 1);
+    say_nested(LINK_DEPTH_MAX + 1);
     ck_assert_op(&ops[1], LINK_REPLY, "-ERR the reply is nested deeper than larder takes");
 }
 END_TEST

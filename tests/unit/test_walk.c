@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define INPUT_MAX 4096
+#define INPUT_MAX 65536
 
 /* Memory that ends where reading ends. */
 static char *guarded_end;
@@ -16,8 +16,8 @@ static void map_guard(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t usable = (INPUT_MAX + page - 1) / page * page;
-    char *area = mmap(NULL, usable + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                      0);
+    char *area =
+        mmap(NULL, usable + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (area == MAP_FAILED || mprotect(area + usable, page, PROT_NONE) != 0)
         abort();
     guarded_end = area + usable;
@@ -103,20 +103,56 @@ START_TEST(test_next_wants_more_at_every_byte)
 END_TEST
 
 static const struct bytes bad_inputs[] = {
-    BYTES("x\r\n"), BYTES("\r\n"), BYTES("\0"), BYTES("\xff\r\n"), BYTES("!3\r\nabc\r\n"),
-    BYTES("$?\r\n"), BYTES("*?\r\n"), BYTES("%?\r\n"), BYTES(".\r\n"), BYTES("PING\r\n"),
+    BYTES("x\r\n"),
+    BYTES("\r\n"),
+    BYTES("\0"),
+    BYTES("\xff\r\n"),
+    BYTES("!3\r\nabc\r\n"),
+    BYTES("$?\r\n"),
+    BYTES("*?\r\n"),
+    BYTES("%?\r\n"),
+    BYTES(".\r\n"),
+    BYTES("PING\r\n"),
     /* lengths and counts */
-    BYTES("$\r\n"), BYTES("$-\r\n"), BYTES("$-2\r\n"), BYTES("$-10\r\n"), BYTES("$-0\r\n"),
-    BYTES("$+1\r\n"), BYTES("$01\r\n"), BYTES("$00\r\n"), BYTES("$ 1\r\n"), BYTES("$1 \r\n"),
-    BYTES("$1\n"), BYTES("$1\rx"), BYTES("$9223372036854775808\r\n"),
-    BYTES("$18446744073709551616\r\n"), BYTES("$99999999999999999999"), BYTES("*abc\r\n"),
-    BYTES("*-2\r\n"), BYTES("*4294967296\r\n"), BYTES("*9999999999999999999999\r\n"),
-    BYTES("%-1\r\n"), BYTES("~-1\r\n"), BYTES(">-1\r\n"), BYTES("|-1\r\n"), BYTES("=-1\r\n"),
+    BYTES("$\r\n"),
+    BYTES("$-\r\n"),
+    BYTES("$-2\r\n"),
+    BYTES("$-10\r\n"),
+    BYTES("$-0\r\n"),
+    BYTES("$+1\r\n"),
+    BYTES("$01\r\n"),
+    BYTES("$00\r\n"),
+    BYTES("$ 1\r\n"),
+    BYTES("$1 \r\n"),
+    BYTES("$1\n"),
+    BYTES("$1\rx"),
+    BYTES("$9223372036854775808\r\n"),
+    BYTES("$18446744073709551616\r\n"),
+    BYTES("$99999999999999999999"),
+    BYTES("*abc\r\n"),
+    BYTES("*-2\r\n"),
+    BYTES("*4294967296\r\n"),
+    BYTES("*9999999999999999999999\r\n"),
+    BYTES("%-1\r\n"),
+    BYTES("~-1\r\n"),
+    BYTES(">-1\r\n"),
+    BYTES("|-1\r\n"),
+    BYTES("=-1\r\n"),
     BYTES("%4294967296\r\n"),
     /* contents */
-    BYTES("$1\r\nabc"), BYTES("$1\r\na\rb"), BYTES("$0\r\nx"), BYTES("=3\r\nabc\r\n"),
-    BYTES("=5\r\nabcde\r\n"), BYTES("=5\r\nabcd"), BYTES("_x\r\n"), BYTES("#\r\n"), BYTES("#x\r\n"),
-    BYTES("#tt\r\n"), BYTES(":\r\n"), BYTES(",\r\n"), BYTES("(\r\n"),
+    BYTES("$1\r\nabc"),
+    BYTES("$1\r\na\rb"),
+    BYTES("$0\r\nx"),
+    BYTES("=3\r\nabc\r\n"),
+    BYTES("=5\r\nabcde\r\n"),
+    BYTES("=5\r\nabcd"),
+    BYTES("_x\r\n"),
+    BYTES("#\r\n"),
+    BYTES("#x\r\n"),
+    BYTES("#tt\r\n"),
+    BYTES(":\r\n"),
+    BYTES(",\r\n"),
+    BYTES("(\r\n"),
 };
 
 START_TEST(test_next_refuses_what_is_not_resp)
@@ -230,7 +266,11 @@ START_TEST(test_depth_is_limited)
     char input[INPUT_MAX];
     size_t len;
     struct bytes leaf = BYTES(":1\r\n");
-    for (unsigned limit = 0; limit <= WALK_DEPTH_MAX; limit++) {
+    static const unsigned limits[] = {
+        0,   1,   2,    WALK_LEVELS_SMALL - 2, WALK_LEVELS_SMALL - 1, WALK_LEVELS_SMALL, 127,
+        128, 129, 1000, WALK_DEPTH_MAX - 1,    WALK_DEPTH_MAX};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        unsigned limit = limits[i];
         struct bytes fits = nested(BYTES("*1\r\n"), limit, leaf, input);
         ck_assert_int_eq(guarded_len(fits, limit, &len), WALK_OK);
         ck_assert_uint_eq(len, fits.len);
@@ -239,7 +279,7 @@ START_TEST(test_depth_is_limited)
     }
     struct bytes deep = nested(BYTES("*1\r\n"), WALK_DEPTH_MAX + 1, leaf, input);
     ck_assert_int_eq(guarded_len(deep, 1000000, &len), WALK_BAD);
-    deep = nested(BYTES("|1\r\n"), 900, leaf, input);
+    deep = nested(BYTES("|1\r\n"), 9000, leaf, input);
     ck_assert_int_eq(guarded_len(deep, WALK_DEPTH_MAX, &len), WALK_BAD);
     /* Empty aggregates hold nothing, so they are no level. */
     ck_assert_int_eq(guarded_len(BYTES("*0\r\n"), 0, &len), WALK_OK);
