@@ -110,6 +110,7 @@ void link_on_tick(struct timer *timer, void *ctx)
         link_probe(link);
         if (!link->ping_sent && now - link->last_read_ms >= link->options.ping_interval_ms)
             send_ping(link);
+        link_flush(link->loop, link); /* its owner may flush it only when it has given commands */
     }
     link_arm_tick(link);
 }

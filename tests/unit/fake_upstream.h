@@ -1,6 +1,6 @@
 /* A fake L2 on the loop of the larder or tier under test: it listens on a unix socket in a folder
  * of its own, answers the handshake, writes every other command down, and says what the test tells
- * it to. One connection at a time.
+ * it to. One connection at a time, but for those that `taker` takes (fake_pins.h).
  *
  *     upstream_expect("GET a; PTTL a");          turns the loop until these have come
  *     upstream_say("$1\r\n1\r\n:-1\r\n");        replies and pushes, as they are
@@ -35,13 +35,14 @@ static struct {
     const char *command_reply; /* to COMMAND; NULL: an empty array */
     const char *policy;        /* its maxmemory-policy; NULL: it tells none */
     unsigned n_policy_asked;
+    bool (*taker)(struct loop *loop, int fd); /* takes a new connection; NULL, false: it is ours */
 } upstream;
 
 /* Says bytes at once, to be read in one piece where the socket's buffer has room for them. */
-static inline void upstream_write(const char *bytes, size_t len)
+static inline void upstream_write_to(int fd, const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = send(upstream.fd, bytes, len, MSG_NOSIGNAL);
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN)
             return; /* the link is gone */
         if (n < 0) {
@@ -51,6 +52,11 @@ static inline void upstream_write(const char *bytes, size_t len)
         bytes += n;
         len -= (size_t)n;
     }
+}
+
+static inline void upstream_write(const char *bytes, size_t len)
+{
+    upstream_write_to(upstream.fd, bytes, len);
 }
 
 /* The same when what was asked has been sent: a link takes no reply before. */
@@ -117,13 +123,13 @@ static bool upstream_greet(const struct bytes *argv, size_t argc)
     return true;
 }
 
-static void upstream_note(const struct bytes *argv, size_t argc)
+static void upstream_note(struct buf *said, const struct bytes *argv, size_t argc)
 {
-    if (upstream.said.len > 0)
-        ck_assert(buf_append(&upstream.said, "; ", 2));
+    if (said->len > 0)
+        ck_assert(buf_append(said, "; ", 2));
     for (size_t i = 0; i < argc; i++)
-        ck_assert((i == 0 || buf_append(&upstream.said, " ", 1)) &&
-                  buf_append(&upstream.said, argv[i].ptr, argv[i].len));
+        ck_assert((i == 0 || buf_append(said, " ", 1)) &&
+                  buf_append(said, argv[i].ptr, argv[i].len));
 }
 
 static void upstream_take(void)
@@ -139,7 +145,7 @@ static void upstream_take(void)
            REQUEST_OK) {
         taken += consumed;
         if (!upstream_greet(request_argv(&request), request.argc))
-            upstream_note(request_argv(&request), request.argc);
+            upstream_note(&upstream.said, request_argv(&request), request.argc);
     }
     ck_assert_int_eq(status, REQUEST_MORE);
     memmove(upstream.in.data, upstream.in.data + taken, upstream.in.len - taken);
@@ -165,9 +171,12 @@ static void upstream_on_readable(struct loop *loop, struct loop_watch *watch, un
 static void upstream_on_acceptable(struct loop *loop, struct loop_watch *watch, unsigned events)
 {
     (void)events;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    if (upstream.taker != NULL && upstream.taker(loop, fd))
+        return;
     upstream_hang_up();
-    upstream.fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    ck_assert_int_ge(upstream.fd, 0);
+    upstream.fd = fd;
     upstream.n_connected++;
     ck_assert_int_eq(
         loop_watch(loop, &upstream.watch, upstream.fd, LOOP_READ, upstream_on_readable, NULL), 0);
@@ -189,7 +198,7 @@ static inline void upstream_open(void)
     upstream.listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(upstream.listening, 0);
     ck_assert_int_eq(bind(upstream.listening, (struct sockaddr *)&where, sizeof(where)), 0);
-    ck_assert_int_eq(listen(upstream.listening, 10), 0);
+    ck_assert_int_eq(listen(upstream.listening, 512), 0);
 }
 
 static inline void upstream_attach(struct loop *loop)
@@ -224,17 +233,22 @@ static inline void upstream_close(void)
     request_args_deinit(&upstream.args);
 }
 
+static inline void upstream_expect_in(struct buf *said, const char *commands)
+{
+    size_t len = strlen(commands);
+    if (len > 0)
+        TURN_UNTIL(upstream.loop, said->len >= len);
+    turn_times(upstream.loop, 3);
+    ck_assert(buf_append(said, "", 1));
+    ck_assert_str_eq(said->data, commands);
+    said->len = 0;
+}
+
 /* Turns the loop until as many bytes of commands have come, and some turns more; they must be
  * these. "": there are none. */
 static inline void upstream_expect(const char *commands)
 {
-    size_t len = strlen(commands);
-    if (len > 0)
-        TURN_UNTIL(upstream.loop, upstream.said.len >= len);
-    turn_times(upstream.loop, 3);
-    ck_assert(buf_append(&upstream.said, "", 1));
-    ck_assert_str_eq(upstream.said.data, commands);
-    upstream.said.len = 0;
+    upstream_expect_in(&upstream.said, commands);
 }
 
 #endif
