@@ -1,4 +1,5 @@
-/* Reads that L1 answers; see cached.h. MGET is in cached_mget.c. */
+/* Reads that L1 answers; see cached.h. MGET is in cached_mget.c, EXISTS of several keys in
+ * cached_exists.c. */
 #include "command/cached.h"
 
 #include "command/cached_reply.h"
@@ -76,25 +77,18 @@ void cached_strlen(struct call *call)
 
 void cached_exists(struct call *call)
 {
-    int64_t n = 0;
-    if (call->argc == 2) {
-        const struct entry *entry = find(call, true);
-        if (entry != NULL)
-            reply_int(&call->reply, entry->kind != ENTRY_ABSENT);
+    const struct config *config = &call->larder->config;
+    if (call->argc > 2 && config->l1_enabled && config->l1_max_variants > 0) {
+        cached_exists_several(call);
         return;
     }
-    for (size_t i = 1; i < call->argc; i++) {
-        const struct entry *entry =
-            tier_find(call->larder->tier, call->client->db, call->argv[i], call_hash(call, i));
-        if (entry == NULL) {
-            call_pass(call);
-            return;
-        }
-        n += entry->kind != ENTRY_ABSENT;
+    if (call->argc > 2) {
+        call_pass(call);
+        return;
     }
-    call->larder->stats.keyspace_hits += (uint64_t)n;
-    call->larder->stats.keyspace_misses += call->argc - 1 - (uint64_t)n;
-    reply_int(&call->reply, n);
+    const struct entry *entry = find(call, true);
+    if (entry != NULL)
+        reply_int(&call->reply, entry->kind != ENTRY_ABSENT);
 }
 
 void cached_getrange(struct call *call)

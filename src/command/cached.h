@@ -8,6 +8,7 @@
 command_fn cached_get;
 command_fn cached_mget;
 command_fn cached_exists;
+command_fn cached_exists_several;
 command_fn cached_strlen;
 command_fn cached_getrange;
 command_fn cached_ttl;

@@ -449,3 +449,41 @@ def test_a_reader_who_leaves(pair):
         leaver.close()
         assert conn("HLEN", "h") == 3
         assert len(conn("HGETALL", "h")) == 6
+
+
+def test_exists_of_several_keys_is_taken_apart(new_redis, new_larder):
+    """Each key's answer is kept by itself, of any type, and shared with EXISTS of one key."""
+    l2 = new_redis()
+    larder = new_larder(l2)
+    with larder.conn() as conn, l2.conn() as direct:
+        direct("SET", "s", "v")
+        direct("HSET", "h", "f", "v")
+        assert conn("GET", "s") == b"v"
+        assert conn("EXISTS", "s", "h", "none", "h", "s") == 4
+        asked = l2.calls("exists")
+        assert asked == 2, "s is in L1, h and none are asked for once each"
+        assert conn("EXISTS", "h") == 1
+        assert conn("EXISTS", "none", "h") == 1
+        assert conn("EXISTS", "h", "h", "h") == 3
+        assert l2.calls("exists") == asked
+        direct("DEL", "h")
+        poll(lambda: conn("EXISTS", "h", "s") == 1, 5.0, why="L2's invalidation")
+        direct("SET", "none", "v")
+        poll(lambda: conn("EXISTS", "none", "h") == 1, 5.0, why="L2's invalidation")
+        conn.send(encode("DEL", "s") + encode("EXISTS", "s", "none") + encode("SET", "s", "w")
+                  + encode("EXISTS", "s", "none"))
+        assert [conn.read().value for _ in range(4)] == [1, 1, OK, 2]
+    larder.stop()
+
+
+def test_exists_of_several_keys_without_l2(new_redis, new_larder):
+    l2 = new_redis()
+    larder = new_larder(l2)
+    with larder.conn() as conn:
+        assert conn("EXISTS", "a", "b") == 0
+        l2.kill()
+        poll(lambda: isinstance(conn("EXISTS", "a", "c", "b"), Error), 5.0)
+        got = conn("EXISTS", "a", "c", "b")
+        assert got.startswith(b"UPSTREAM "), got
+        assert conn("PING") == b"PONG"
+    larder.stop()
