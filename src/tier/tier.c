@@ -91,7 +91,7 @@ struct tier *tier_create(struct loop *loop, struct store *store, struct link_opt
     tier->store = store;
     tier->policies = policy_table_create();
     tier->random = (uint64_t)clock_read_ns();
-    tier->retries_left = RETRIES_MAX;
+    tier->retry_budget = RETRIES_MAX * 100;
     if (store_get_options(store)->n_dbs >= reply_dbs_total(options->n_dbs))
         tier->n_dbs = options->n_dbs;
     tier->fetches = mem_zalloc(FETCH_BUCKETS * sizeof(*tier->fetches));

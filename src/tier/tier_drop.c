@@ -22,8 +22,10 @@ unsigned tier_drop_key(struct tier *tier, unsigned db, struct bytes key, uint64_
     unsigned n_dbs = tier->n_dbs;
     if (n_dbs > 0) {
         n += drop_if_any(tier, reply_dbs_anchors(n_dbs, db, false), key, hash);
-        n += drop_if_any(tier, reply_dbs_strings(n_dbs, db, true), key, hash);
-        n += drop_if_any(tier, reply_dbs_anchors(n_dbs, db, true), key, hash);
+        if (__builtin_expect(tier->has_soft, 0)) {
+            n += drop_if_any(tier, reply_dbs_strings(n_dbs, db, true), key, hash);
+            n += drop_if_any(tier, reply_dbs_anchors(n_dbs, db, true), key, hash);
+        }
     }
     if (n > 0)
         drops_note(&tier->drops, db, hash, why, now_ms(tier));

@@ -273,9 +273,9 @@ struct fetch *fetch_open(struct tier *tier, unsigned db, struct bytes key, uint6
     struct fetch *fetch = create(tier, db, key, hash, name);
     fetch->first = (struct fetch_waiter){fn, ctx};
     tier->counters.fetches++;
-    tier->retries_left += tier->options.retry_percent / 100.0;
-    if (tier->retries_left > RETRIES_MAX)
-        tier->retries_left = RETRIES_MAX;
+    tier->retry_budget += tier->options.retry_percent;
+    if (tier->retry_budget > RETRIES_MAX * 100)
+        tier->retry_budget = RETRIES_MAX * 100;
     if (!fetch->doomed)
         enter_table(fetch);
     return fetch;
@@ -321,10 +321,10 @@ bool fetch_retry(struct fetch *fetch, void (*send_fn)(struct fetch *fetch))
 {
     struct tier *tier = fetch->tier;
     int64_t spent_ms = (tier->loop->clock.mono_us - fetch->begun_us) / 1000;
-    if (fetch->retried || tier->options.retry_percent == 0 || tier->retries_left < 1 ||
+    if (fetch->retried || tier->options.retry_percent == 0 || tier->retry_budget < 100 ||
         spent_ms >= link_get_timeout_ms(tier->link) || !link_is_available(tier->link))
         return false;
-    tier->retries_left--;
+    tier->retry_budget -= 100;
     tier->counters.retries++;
     fetch->retried = true;
     fetch->lost = false;

@@ -70,6 +70,7 @@ static void soften(struct fill_plan *plan, const struct fetch *fetch, const stru
         .cost_ms = cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost,
     };
     plan->item.soft = &plan->soft;
+    fetch->tier->has_soft = true;
     plan->is_soft = true;
 }
 

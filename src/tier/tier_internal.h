@@ -72,12 +72,13 @@ struct tier {
     struct tier_options options;
     struct tier_counters counters;
     struct policy_table *policies; /* owned */
+    bool has_soft;                 /* some entry was soft, ever */
     bool is_special;               /* lookups need policies; see stale.h */
     bool is_about_writes;          /* writes do */
     uint32_t epoch;                /* of the link: grows when it is lost */
     int64_t lost_ms[TIER_EPOCHS];  /* when the last epochs ended, by epoch */
     uint64_t random;
-    double retries_left;          /* of the retry budget */
+    unsigned retry_budget;        /* hundredths of retries */
     struct drops drops;           /* why keys left L1 */
     struct drop last_flush;       /* why all of it, or a database, did */
     struct fetch_bucket *fetches; /* owned array */
