@@ -6,6 +6,9 @@
 
 #define CHANNEL "__redis__:invalidate"
 
+/* Keys that are forgotten in one turn after the limit was lowered. */
+#define TRIM_KEYS 200
+
 /* Sending */
 
 static struct reply begin(struct tracking *tracking, const struct client *client)
@@ -34,7 +37,8 @@ static void send_broken(struct tracking *tracking, struct tracker *tracker)
     end(tracker->client, &reply);
 }
 
-void tracking_send(struct tracking *tracking, struct tracker *tracker, const struct bytes *key)
+void tracking_send(struct tracking *tracking, struct tracker *tracker, const struct bytes *keys,
+                   size_t n)
 {
     struct client *to = tracker->client;
     if (to == NULL)
@@ -56,12 +60,12 @@ void tracking_send(struct tracking *tracking, struct tracker *tracker, const str
     } else {
         return; /* RESP2 has no way to tell it */
     }
-    if (key == NULL) {
+    if (keys == NULL)
         reply_null(&reply);
-    } else {
-        reply_array(&reply, 1);
-        reply_bulk(&reply, *key);
-    }
+    else
+        reply_array(&reply, n);
+    for (size_t i = 0; keys != NULL && i < n; i++)
+        reply_bulk(&reply, keys[i]);
     end(to, &reply);
 }
 
@@ -73,7 +77,7 @@ void tracking_send_all(struct tracking *tracking, enum tracking_mode mode)
         struct tracker *tracker = TAILQ_FIRST(list);
         TAILQ_REMOVE(list, tracker, link);
         TAILQ_INSERT_TAIL(list, tracker, link);
-        tracking_send(tracking, tracker, NULL);
+        tracking_send(tracking, tracker, NULL, 0);
     }
 }
 
@@ -118,7 +122,7 @@ static void send_key(struct tracking *tracking, struct tracked_key *key)
         struct tracker *tracker = key->trackers[i];
         if ((tracker->flags & (TRACKER_ON | TRACKER_BCAST)) == TRACKER_ON &&
             !is_own(tracking, tracker, name))
-            tracking_send(tracking, tracker, &name);
+            tracking_send(tracking, tracker, &name, 1);
     }
     tracked_key_free(key);
 }
@@ -145,19 +149,35 @@ void tracking_lose_all(void *ctx)
     tracking_send_all(tracking, TRACKING_KEYS);
 }
 
-void tracking_add(struct tracking *tracking, struct tracker *tracker, struct bytes key)
+/* Forgets up to `most` of the keys beyond the limit. */
+static void evict(struct tracking *tracking, unsigned most)
 {
     struct tracking_table *table = &tracking->table;
     size_t max = (size_t)tracking->larder->config.tracking_table_max_keys;
+    for (; most > 0 && max > 0 && table->n_keys > max; most--) {
+        forget_own(tracking);
+        send_key(tracking, tracking_table_take_any(table));
+    }
+}
+
+void tracking_trim(struct tracking *tracking)
+{
+    size_t max = (size_t)tracking->larder->config.tracking_table_max_keys;
+    if (max == 0 || tracking->table.n_keys <= max)
+        return;
+    evict(tracking, TRIM_KEYS);
+    if (tracking->table.n_keys > max)
+        loop_again(&tracking->larder->loop);
+}
+
+void tracking_add(struct tracking *tracking, struct tracker *tracker, struct bytes key)
+{
+    struct tracking_table *table = &tracking->table;
     if (!tracking_table_add(table, key, tracker)) {
         client_close(tracker->client, "out of memory for the keys that it tracks");
         return;
     }
-    /* Two, so that a limit that was lowered is reached. */
-    for (int i = 0; i < 2 && max > 0 && table->n_keys > max; i++) {
-        forget_own(tracking);
-        send_key(tracking, tracking_table_take_any(table));
-    }
+    evict(tracking, 1);
 }
 
 bool tracking_is_in_force(const struct tracking *tracking)
@@ -331,6 +351,7 @@ void tracking_destroy(struct tracking *tracking)
     forget_own(tracking);
     tracking_table_deinit(&tracking->table);
     buf_deinit(&tracking->scratch);
+    buf_deinit(&tracking->changed);
     mem_free(tracking);
 }
 

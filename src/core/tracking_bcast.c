@@ -5,31 +5,63 @@
 #include "core/tracking_internal.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #define TRACK_ALL BYTES("*4\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n$5\r\nBCAST\r\n")
-
-static bool wants(const struct tracker *tracker, struct bytes key)
-{
-    for (size_t i = 0; i < tracker->n_prefixes; i++)
-        if (bytes_starts_with(key, buf_bytes(&tracker->prefixes[i])))
-            return true;
-    return false;
-}
 
 /* The main link tells of the same change, earlier or later: until then nobody may find the old
  * value in L1 any more. */
 static void on_key(void *ctx, struct bytes key)
 {
     struct tracking *tracking = ctx;
-    struct tracker_list *list = &tracking->lists[TRACKING_BCAST];
     tier_drop_everywhere(tracking->larder->tier, key);
-    for (size_t n = tracking->n_on[TRACKING_BCAST]; n > 0 && !TAILQ_EMPTY(list); n--) {
+    size_t len_before = tracking->changed.len;
+    if (buf_append(&tracking->changed, &key.len, sizeof(key.len)) &&
+        buf_append(&tracking->changed, key.ptr, key.len)) {
+        tracking->n_changed++;
+        return;
+    }
+    tracking->changed.len = len_before;
+    tracking_send_all(tracking, TRACKING_BCAST); /* no memory to tell of one */
+}
+
+/* Tells a tracker of what has changed below one of its prefixes, in one message, as Redis. */
+static void tell_prefix(struct tracking *tracking, struct tracker *tracker, struct bytes prefix,
+                        struct bytes *keys)
+{
+    size_t n = 0;
+    const char *at = tracking->changed.data;
+    for (size_t i = 0; i < tracking->n_changed; i++) {
+        size_t len;
+        memcpy(&len, at, sizeof(len));
+        struct bytes key = bytes_of(at + sizeof(len), len);
+        at += sizeof(len) + len;
+        if (bytes_starts_with(key, prefix))
+            keys[n++] = key;
+    }
+    if (n > 0)
+        tracking_send(tracking, tracker, keys, n);
+}
+
+/* Tells of what the link brought in this turn. Clients may be closed by what they are sent. */
+static void tell_changed(struct tracking *tracking)
+{
+    struct tracker_list *list = &tracking->lists[TRACKING_BCAST];
+    struct bytes *keys = mem_try(tracking->n_changed * sizeof(*keys));
+    if (keys == NULL)
+        tracking_send_all(tracking, TRACKING_BCAST);
+    for (size_t n = tracking->n_on[TRACKING_BCAST]; keys != NULL && n > 0 && !TAILQ_EMPTY(list);
+         n--) {
         struct tracker *tracker = TAILQ_FIRST(list);
         TAILQ_REMOVE(list, tracker, link);
         TAILQ_INSERT_TAIL(list, tracker, link);
-        if (wants(tracker, key))
-            tracking_send(tracking, tracker, &key);
+        for (size_t i = 0; i < tracker->n_prefixes; i++)
+            tell_prefix(tracking, tracker, buf_bytes(&tracker->prefixes[i]), keys);
     }
+    mem_free(keys);
+    tracking->n_changed = 0;
+    tracking->changed.len = 0;
+    buf_trim(&tracking->changed, CONN_OUT_KEEP);
 }
 
 static void on_all(void *ctx)
@@ -98,6 +130,9 @@ void tracking_end_bcast(struct tracking *tracking)
 void tracking_flush(struct loop *loop, void *ctx)
 {
     struct tracking *tracking = ctx;
+    if (tracking->n_changed > 0)
+        tell_changed(tracking);
+    tracking_trim(tracking);
     if (tracking->bcast == NULL)
         return;
     if (tracking->n_on[TRACKING_BCAST] == 0 && tracking->n_starting == 0) {

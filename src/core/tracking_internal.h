@@ -40,16 +40,19 @@ struct tracking {
     uint64_t own_reads;
     struct buf scratch;
     struct link *bcast; /* owned; NULL: nobody broadcasts */
-    size_t n_starting;  /* commands that wait for it */
-    bool has_missed;    /* it was lost: when it is back, clients are told to drop all */
+    struct buf changed; /* keys that it told of in this turn: records of length and bytes */
+    size_t n_changed;
+    size_t n_starting; /* commands that wait for it */
+    bool has_missed;   /* it was lost: when it is back, clients are told to drop all */
 };
 
 /* The next record of tracked->keys, from *offset on; false at the end. */
 bool tracked_next_key(const struct tracked *tracked, size_t *offset, struct bytes *key);
 void tracked_free(struct tracked *tracked);
 
-/* Tells a tracker's client of a change; NULL: of all keys. */
-void tracking_send(struct tracking *tracking, struct tracker *tracker, const struct bytes *key);
+/* Tells a tracker's client of a change of `n` keys; NULL: of all keys. */
+void tracking_send(struct tracking *tracking, struct tracker *tracker, const struct bytes *keys,
+                   size_t n);
 
 /* Tells all clients of a mode to drop all. */
 void tracking_send_all(struct tracking *tracking, enum tracking_mode mode);
@@ -59,6 +62,9 @@ void tracking_lose_all(void *ctx);
 
 /* Notes that a client has read a key; evicts others beyond the limit. */
 void tracking_add(struct tracking *tracking, struct tracker *tracker, struct bytes key);
+
+/* Forgets some of the keys beyond a limit that was lowered; asks for another turn when there are more. */
+void tracking_trim(struct tracking *tracking);
 
 /* True when L2 (or, alone, larder itself) tells of every key read from now on. */
 bool tracking_is_in_force(const struct tracking *tracking);

@@ -196,7 +196,7 @@ void tracking_finish(struct tracked *tracked)
         struct bytes key;
         size_t offset = 0;
         while (tracked_next_key(tracked, &offset, &key))
-            tracking_send(tracking, tracker, &key);
+            tracking_send(tracking, tracker, &key, 1);
     }
     tracked_free(tracked);
 }

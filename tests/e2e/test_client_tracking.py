@@ -62,8 +62,11 @@ SCRIPTS = {
               "a CLIENT TRACKINGINFO", "a CLIENT GETREDIR"],
     "broadcast": [
         "a CLIENT TRACKING ON BCAST", "a CLIENT TRACKINGINFO", "b SET k 1", "L2 SET l 1", "a SET k 1",
-        "L2 FLUSHALL", "a CLIENT TRACKING OFF", "b SET k 2"],
+        "b MSET k 2 l 2 m 2", "L2 FLUSHALL", "a CLIENT TRACKING OFF", "b SET k 2"],
     "prefixes": [
+        "a CLIENT TRACKING ON BCAST PREFIX b PREFIX a", "b MSET b:2 1 a:2 1 c:1 1 b:1 1 a:1 1",
+        "b DEL b:2 a:2"],
+    "prefixes and more of them": [
         "a CLIENT TRACKING ON BCAST PREFIX user: PREFIX item:", "a CLIENT TRACKINGINFO", "b SET k 1",
         "b SET user:1 x", "L2 SET item:2 x", "a CLIENT TRACKING ON BCAST PREFIX more:",
         "a CLIENT TRACKINGINFO", "b SET more:1 x", "a CLIENT TRACKING ON BCAST PREFIX user:1"],
@@ -219,6 +222,20 @@ def test_limit_of_keys(pair):
             assert figures(pair.larder)["tracking_total_keys"] == 10
             told = {p[1][0] for p in a.pushes}
             assert len(told) >= 40
+        finally:
+            a("CONFIG", "SET", "tracking-table-max-keys", 1000000)
+
+
+def test_lowered_limit_of_keys(pair):
+    with pair.larder.conn(3) as a:
+        a("CLIENT", "TRACKING", "ON")
+        for i in range(1000):
+            a("GET", f"key{i}")
+        a("CONFIG", "SET", "tracking-table-max-keys", 10)
+        try:
+            poll(lambda: figures(pair.larder)["tracking_total_keys"] == 10)
+            a("PING")
+            assert len({p[1][0] for p in a.pushes}) == 990
         finally:
             a("CONFIG", "SET", "tracking-table-max-keys", 1000000)
 
