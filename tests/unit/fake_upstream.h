@@ -106,7 +106,7 @@ static bool upstream_greet(const struct bytes *argv, size_t argc)
         upstream_greet_with("%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n");
     else if (bytes_is(argv[0], "CLIENT") && bytes_is(second, "TRACKING"))
         upstream_greet_with(upstream.refuses_tracking ? "-ERR no tracking\r\n" : "+OK\r\n");
-    else if (bytes_is(argv[0], "CLIENT"))
+    else if (bytes_is(argv[0], "CLIENT") && !bytes_is(second, "UNBLOCK"))
         upstream_greet_with("+OK\r\n");
     else if (is_policy && upstream.policy != NULL)
         upstream_greet_policy();
