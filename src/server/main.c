@@ -2,6 +2,7 @@
 #include "core/config_args.h"
 #include "core/config_print.h"
 #include "server/server.h"
+#include "tier/rules.h"
 
 #include "base/log.h"
 #include "version_git.h"
@@ -106,8 +107,8 @@ static int serve(struct config *config)
         server_destroy(larder);
         return fail(result < 0 ? strerror(-result) : error);
     }
-    LOG(LOG_NOTICE, "larder %s (%s%s) started, port %lld, %s%s", PACKAGE_VERSION, LARDER_GIT_SHA1,
-        LARDER_GIT_DIRTY ? "-dirty" : "", (long long)larder->config.port,
+    LOG(LOG_NOTICE, "larder %s (%s%s)" RULES_NOTE " started, port %lld, %s%s", PACKAGE_VERSION,
+        LARDER_GIT_SHA1, LARDER_GIT_DIRTY ? "-dirty" : "", (long long)larder->config.port,
         larder->link != NULL ? "upstream " : "no upstream: L1 alone",
         larder->link != NULL ? link_get_name(larder->link) : "");
     server_run(larder);
@@ -132,14 +133,14 @@ int main(int argc, char **argv)
     } else if (request == CONFIG_RUN) {
         status = serve(&config);
     } else if (request == CONFIG_VERSION) {
-        printf("larder v=%s sha=%s:%d malloc=%s\n", PACKAGE_VERSION, LARDER_GIT_SHA1,
+        printf("larder v=%s sha=%s:%d malloc=%s%s\n", PACKAGE_VERSION, LARDER_GIT_SHA1,
                LARDER_GIT_DIRTY,
 #ifdef HAVE_JEMALLOC
-               "jemalloc"
+               "jemalloc",
 #else
-               "libc"
+               "libc",
 #endif
-        );
+               RULES_NOTE);
     } else if (request == CONFIG_CHECK) {
         puts("larder: the configuration is good");
     } else {

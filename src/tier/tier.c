@@ -1,5 +1,6 @@
 /* Where L1 and L2 meet; see tier.h. */
 #include "tier/reply_dbs.h"
+#include "tier/rules.h"
 #include "tier/stale.h"
 #include "tier/tier_internal.h"
 
@@ -50,8 +51,11 @@ static void on_link_up(void *ctx)
 static void on_link_down(void *ctx)
 {
     struct tier *tier = ctx;
-    size_t n = tier_flush_hard(tier);
-    stale_on_link_down(tier);
+    size_t n = 0;
+    if (rule_holds(RULE_EPOCH_ON_RECONNECT)) {
+        n = tier_flush_hard(tier);
+        stale_on_link_down(tier);
+    }
     fetch_doom_all(tier, -1, DOOM_BY_LOSS);
     tier->counters.flushes_link++;
     LOG(LOG_NOTICE, "Dropped %zu entries of L1: their invalidations can't arrive any more", n);

@@ -1,6 +1,7 @@
 /* What of a fetch is kept, where, and how long: by L2's remaining time, the key's policy, and whether
  * L2 tells of changes. The rules are in tier.h and stale.h. */
 #include "tier/reply_dbs.h"
+#include "tier/rules.h"
 #include "tier/stale.h"
 #include "tier/tier_internal.h"
 
@@ -80,7 +81,9 @@ bool fetch_plan(const struct fetch *fetch, int64_t pttl, size_t size, struct fil
     struct shelf shelf = stale_shelf(tier, bytes_of(fetch->key, fetch->key_len));
     const struct policy *policy = shelf.policy;
     *plan = (struct fill_plan){0};
-    if (fetch->doomed || !tier->options.l1_enabled || pttl < -2 || policy->mode == POLICY_DENY)
+    if (!tier->options.l1_enabled || pttl < -2 || policy->mode == POLICY_DENY)
+        return false;
+    if (fetch->doomed && rule_holds(RULE_DISCARD_DOOMED))
         return false;
     if (policy->max_item_bytes != 0 && size > policy->max_item_bytes) {
         tier->counters.fills_refused++;

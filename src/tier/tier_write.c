@@ -1,4 +1,5 @@
 /* Writes: what they touch leaves L1 before they are sent and after they have run. The rules are in tier.h. */
+#include "tier/rules.h"
 #include "tier/tier_internal.h"
 
 #include "base/mem.h"
@@ -85,7 +86,8 @@ struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_sc
     guard->db = db;
     tier->counters.writes++;
     tier->counters.flushes_write += guard->scope != TIER_KEYS;
-    drop_guarded(guard, true);
+    if (rule_holds(RULE_DROP_BEFORE_SEND))
+        drop_guarded(guard, true);
     return guard;
 }
 
