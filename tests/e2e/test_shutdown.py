@@ -84,7 +84,7 @@ def test_no_new_clients(new_redis, new_larder):
                 with Conn(larder.address, deadline=0.5) as late:
                     late.send(b"PING\r\n")
                     return late.until_closed(0.5) == b""
-            except OSError:
+            except (OSError, Closed):
                 return True
         poll(refused, 5.0)
         assert conn.read(20).value == b"finished"
