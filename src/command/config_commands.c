@@ -37,15 +37,6 @@ static void config_get_values(struct call *call)
     config_get(&call->larder->config, patterns, n_patterns, add_pair, &call->reply);
 }
 
-/* Refuses a call that sets parameters of both. */
-static void refuse_both(struct call *call)
-{
-    size_t i = 2;
-    while (config_is_own(call->argv[i]))
-        i += 2;
-    config_upstream_refuse(call, i);
-}
-
 static void config_set_values(struct call *call)
 {
     char error[CONFIG_ERR_SIZE];
@@ -57,7 +48,7 @@ static void config_set_values(struct call *call)
     else if (n_own == 0 && call->larder->link != NULL && !call->is_queued)
         call_pass(call);
     else if (n_own < (call->argc - 2) / 2 && call->larder->link != NULL && !call->is_queued)
-        refuse_both(call);
+        config_upstream_set(call);
     else if (config_set(&call->larder->config, call->argv + 2, (call->argc - 2) / 2,
                         larder_apply_config, call->larder, error, sizeof(error)))
         reply_ok(&call->reply);

@@ -139,46 +139,98 @@ void config_upstream_get(struct call *call)
 
 /* CONFIG SET of both */
 
-/* A CONFIG SET that is refused, with what is left to ask: does L2 know the parameter? */
-struct refused {
+struct setting {
     struct reply_slot *slot;
-    size_t len;
-    char name[]; /* as an error shows it */
+    const struct command *command;
+    struct buf own; /* CONFIG SET of what is larder's, a RESP array */
 };
 
-static void on_known(void *ctx, struct bytes raw)
+static void free_setting(struct setting *setting)
 {
-    struct refused *refused = ctx;
-    struct walk walk;
-    struct reply reply = slot_begin(refused->slot);
-    if (raw.ptr[0] == '-')
-        reply_raw(&reply, raw);
-    else if (begin_pairs(&walk, raw) == 0)
-        reply_error(&reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                    (int)refused->len, refused->name);
-    else
-        reply_error(&reply,
-                    "ERR CONFIG SET failed (possibly related to argument '%.*s') - parameters of "
-                    "larder and of the upstream can't be set in one call",
-                    (int)refused->len, refused->name);
-    slot_finish(refused->slot, &reply);
-    mem_free(refused);
+    buf_deinit(&setting->own);
+    mem_free(setting);
 }
 
-void config_upstream_refuse(struct call *call, size_t at)
+static void on_set(void *ctx, struct bytes raw)
 {
-    size_t len = (size_t)subcommand_shown(call->argv[at]);
-    struct bytes argv[] = {BYTES("CONFIG"), BYTES("GET"), bytes_of(call->argv[at].ptr, len)};
-    struct buf raw;
-    buf_init(&raw);
-    if (request_encode(argv, 3, &raw)) {
-        struct refused *refused = mem_alloc(sizeof(*refused) + len);
-        refused->len = len;
-        memcpy(refused->name, argv[2].ptr, len);
-        refused->slot = call_defer(call);
-        tier_pass(call->larder->tier, 0, buf_bytes(&raw), on_known, refused);
+    struct setting *setting = ctx;
+    struct reply_slot *slot = setting->slot;
+    struct reply reply = slot_begin(slot);
+    if (raw.ptr[0] == '-') {
+        larder_count_error(slot->larder, raw);
+        reply_raw(&reply, raw);
     } else {
-        reply_error(&call->reply, "ERR larder has no memory for this command");
+        /* Also when the client is gone: L2 has set its part. */
+        larder_execute_queued(slot->larder, slot->client, setting->command,
+                              buf_bytes(&setting->own), &reply);
     }
-    buf_deinit(&raw);
+    slot_finish(slot, &reply);
+    free_setting(setting);
+}
+
+/* Appends CONFIG SET with the pairs that are larder's, or the others. */
+static bool encode_part(const struct call *call, bool is_own, struct bytes *argv, struct buf *out)
+{
+    size_t argc = 0;
+    argv[argc++] = call->argv[0];
+    argv[argc++] = call->argv[1];
+    for (size_t i = 2; i + 1 < call->argc; i += 2) {
+        if (config_is_own(call->argv[i]) != is_own)
+            continue;
+        argv[argc++] = call->argv[i];
+        argv[argc++] = call->argv[i + 1];
+    }
+    return request_encode(argv, argc, out);
+}
+
+/* An apply function that lets nothing pass, so that CONFIG SET only checks. */
+static bool stop(void *ctx, uint32_t groups, char *error, size_t size)
+{
+    bool *reached = ctx;
+    (void)groups;
+    (void)error;
+    (void)size;
+    *reached = true;
+    return false;
+}
+
+/* Checks the pairs that are larder's; answers with the error when they can't be set. */
+static bool check_own(struct call *call, struct bytes *pairs)
+{
+    char error[CONFIG_ERR_SIZE];
+    bool reached = false;
+    size_t n = 0;
+    for (size_t i = 2; i + 1 < call->argc; i += 2) {
+        if (!config_is_own(call->argv[i]))
+            continue;
+        pairs[n++] = call->argv[i];
+        pairs[n++] = call->argv[i + 1];
+    }
+    if (config_set(&call->larder->config, pairs, n / 2, stop, &reached, error, sizeof(error)) ||
+        reached)
+        return true;
+    reply_error(&call->reply, "%s", error);
+    return false;
+}
+
+void config_upstream_set(struct call *call)
+{
+    struct bytes *argv = mem_try(call->argc * sizeof(*argv));
+    struct setting *setting = mem_zalloc(sizeof(*setting));
+    struct buf others;
+    buf_init(&others);
+    setting->command = call->command;
+    if (argv == NULL || !encode_part(call, true, argv, &setting->own) ||
+        !encode_part(call, false, argv, &others)) {
+        reply_error(&call->reply, "ERR larder has no memory for this command");
+        free_setting(setting);
+    } else if (!check_own(call, argv)) {
+        free_setting(setting);
+    } else {
+        setting->slot = call_defer(call);
+        client_block(setting->slot); /* what comes behind it sees the new values */
+        tier_pass(call->larder->tier, 0, buf_bytes(&others), on_set, setting);
+    }
+    buf_deinit(&others);
+    mem_free(argv);
 }

@@ -9,9 +9,8 @@
  * L2 are shown as "***". */
 void config_upstream_get(struct call *call);
 
-/* Refuses later a CONFIG SET that names parameters of larder and others, of which argv[at] is the
- * first: with Redis's error when L2 doesn't know that either, else because they can't be set in one
- * call. */
-void config_upstream_refuse(struct call *call, size_t at);
+/* Answers later a CONFIG SET of parameters of both: larder's are checked, L2 sets its own, and then larder's are set. Only what fails
+ * when it is applied (a port that is taken) leaves L2 with the new values. */
+void config_upstream_set(struct call *call);
 
 #endif

@@ -44,6 +44,26 @@ static bool refuse(struct set *set, struct bytes name, const char *reason)
     return false;
 }
 
+static void compare(void *ctx, struct bytes name, struct bytes value)
+{
+    struct bytes *wanted = ctx;
+    (void)name;
+    if (bytes_equal(*wanted, value))
+        wanted->ptr = NULL;
+}
+
+/* True for what changes nothing though it can't be changed: tools set again what they were shown. Redis's own directives are refused as
+ * Redis refuses them. */
+static bool is_as_shown(const struct set *set, const struct config_row *row, struct bytes text)
+{
+    struct bytes name = bytes_of_str(row->name);
+    struct bytes wanted = bytes_of(text.len > 0 ? text.ptr : "", text.len);
+    if ((row->flags & CONFIG_UNKNOWN) == 0)
+        return false;
+    config_get(set->config, &name, 1, compare, &wanted);
+    return wanted.ptr == NULL;
+}
+
 static bool find_rows(struct set *set, const struct bytes *pairs, size_t n_pairs)
 {
     for (size_t i = 0; i < n_pairs; i++) {
@@ -51,6 +71,8 @@ static bool find_rows(struct set *set, const struct bytes *pairs, size_t n_pairs
         const struct config_row *row = config_table_find(name);
         if (row == NULL)
             return refuse(set, name, NULL);
+        if ((row->flags & CONFIG_IMMUTABLE) != 0 && is_as_shown(set, row, pairs[2 * i + 1]))
+            continue;
         if (row->type == CONFIG_POLICIES)
             return refuse(set, name, "use CACHE POLICY SET and CACHE POLICY DEL");
         if ((row->flags & CONFIG_IMMUTABLE) != 0)

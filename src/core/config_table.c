@@ -174,15 +174,15 @@ static const struct config_row rows[] = {
      .text = "Multiplies the TTL of a SET on its way to the upstream, which then outlives L1 and "
              "can serve stale values; 1: it is passed on as it is."},
     {ROW, .name = "policy", .type = CONFIG_POLICIES, FIELD(policies, struct policy_table *),
-     .flags = CONFIG_IMMUTABLE, .standard = "\"\"",
+     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN, .standard = "\"\"",
      .text = "What differs for keys that begin with a prefix, one line for each, such as: policy "
              "session: ttl=30s stale-if-error=10m; empty: drops those of earlier lines. See "
              "doc/policies.md."},
 #undef ROW
 /* L2 */
 #define ROW .section = CONFIG_SECTION_L2, .group = CONFIG_UPSTREAM
-    {ROW, .name = "upstream", TEXT(upstream), .flags = CONFIG_IMMUTABLE | CONFIG_URL,
-     .standard = "\"\"",
+    {ROW, .name = "upstream", TEXT(upstream),
+     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN | CONFIG_URL, .standard = "\"\"",
      .text = "The Redis behind larder: host:port, unix:/path or "
              "redis://[user[:password]@]host[:port][/db]; empty: L1 alone."},
     {ROW, .name = "upstream-username", TEXT(upstream_username), .standard = "\"\"",
@@ -191,8 +191,8 @@ static const struct config_row rows[] = {
      .standard = "\"\"",
      .text = "Password for the upstream; empty: that of upstream-password-file, of the "
              "environment, or of the URL."},
-    {ROW, .name = "upstream-password-file", TEXT(upstream_password_file), .flags = CONFIG_IMMUTABLE,
-     .standard = "\"\"",
+    {ROW, .name = "upstream-password-file", TEXT(upstream_password_file),
+     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN, .standard = "\"\"",
      .text = "File that holds the password for the upstream, read at start; one line break at its "
              "end is dropped."},
     {ROW, .name = "upstream-timeout", INTEGER(upstream_timeout_ms, 1, 3600000), .unit = "ms",
@@ -234,7 +234,7 @@ static const struct config_row rows[] = {
      .text = "Share of the fetches that may be sent once more when the link was lost before their "
              "reply; 0: none."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
-     .flags = CONFIG_IMMUTABLE, .standard = "tracking",
+     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN, .standard = "tracking",
      .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "
              "all: values live until l1-ttl)."},
     {ROW, .name = "l2-touch-interval", INTEGER(l2_touch_interval_s, 0, 86400), .unit = "s",
@@ -244,7 +244,8 @@ static const struct config_row rows[] = {
 #undef ROW
 /* Warming */
 #define ROW .section = CONFIG_SECTION_WARMING, .group = CONFIG_OTHER
-    {ROW, .name = "warm-dir", TEXT(warm_dir), .flags = CONFIG_IMMUTABLE, .standard = "\"\"",
+    {ROW, .name = "warm-dir", TEXT(warm_dir), .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN,
+     .standard = "\"\"",
      .text = "Directory that CACHE WARM FILE may read from; empty: CACHE WARM FILE is off."},
     {ROW, .name = "warm-concurrency", INTEGER(warm_concurrency, 1, 1000), .standard = "10",
      .text = "Fetches in flight of a CACHE WARM job that names no CONCURRENCY."},
@@ -266,7 +267,7 @@ static const struct config_row rows[] = {
      INTEGER(shutdown_timeout_s, 0, INT_MAX), .unit = "s", .standard = "10",
      .text = "Time that commands in flight have to finish at SIGTERM or SIGINT."},
     {ROW, .name = "allow-admin", .group = CONFIG_OTHER, BOOL(allow_admin),
-     .flags = CONFIG_IMMUTABLE, .standard = "no",
+     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN, .standard = "no",
      .text = "Pass administrative commands (SHUTDOWN, REPLICAOF, DEBUG, FAILOVER, ...) on to the "
              "upstream."},
 #undef ROW

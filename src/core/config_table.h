@@ -25,7 +25,8 @@ enum config_type {
 enum config_flag {
     CONFIG_IMMUTABLE = 1 << 0, /* not by CONFIG SET */
     CONFIG_SECRET = 1 << 1,    /* shown nowhere */
-    CONFIG_URL = 1 << 2        /* shown without its password */
+    CONFIG_URL = 1 << 2,       /* shown without its password */
+    CONFIG_UNKNOWN = 1 << 3    /* not Redis's: immutable, CONFIG SET takes the value that it has */
 };
 
 enum config_section {

@@ -33,7 +33,8 @@ static bool open_address(struct larder *larder, const struct config *config, con
     }
     if (optional && is_unavailable(result))
         return true;
-    snprintf(error, size, "can't listen on %s port %lld: %s", address, (long long)config->port,
+    snprintf(error, size, "Unable to listen on this port: %s port %lld: %s", address,
+             (long long)config->port,
              result == -EINVAL ? "not a numeric address" : strerror(-result));
     return false;
 }
