@@ -8,6 +8,7 @@
 #include "command/families.h"
 #include "command/subcommand.h"
 #include "core/blocked.h"
+#include "core/readonly_scripts.h"
 
 /* Names and libraries */
 
@@ -190,6 +191,7 @@ static void client_pause(struct call *call)
         larder->paused_writes_only = writes_only && (!is_paused || larder->paused_writes_only);
         if (!is_paused || until_ms > larder->paused_until_ms)
             larder->paused_until_ms = until_ms;
+        readonly_scripts_forget_functions(larder->readonly_scripts);
         reply_ok(&call->reply);
     }
 }

@@ -2,12 +2,33 @@
  * down the link that the script blocks. All others are as L2 tells. */
 #include "command/families.h"
 #include "core/blocked.h"
+#include "core/readonly_scripts.h"
+#include "resp/walk.h"
 
 /* FUNCTION STATS tells which function runs; otherwise it keeps its place among the client's commands. */
 static void function_stats(struct call *call)
 {
     if (link_is_busy(call->larder->link))
         call_aside(call);
+    else
+        call_pass(call);
+}
+
+static void on_loaded(void *ctx, struct bytes reply)
+{
+    struct reply_slot *slot = ctx;
+    struct walk walk = walk_over(reply.ptr, reply.len);
+    struct walk_item item;
+    if (walk_next(&walk, &item) == WALK_OK && item.type == WALK_BULK)
+        readonly_scripts_add(slot->larder->readonly_scripts, item.text);
+    slot_finish_resp3(slot, reply);
+}
+
+/* L2's reply is the script's name, by which EVALSHA calls it. */
+static void script_load(struct call *call)
+{
+    if (readonly_scripts_is_text(call->argv[2]))
+        tier_pass(call->larder->tier, call->client->db, call->raw, on_loaded, call_defer(call));
     else
         call_pass(call);
 }
@@ -26,6 +47,14 @@ static void script_debug(struct call *call)
 
 static const struct command script_subs[] = {
     KILL("2.6.0", "Ends the script that keeps the upstream busy"),
+    {.name = "load",
+     .fn = script_load,
+     .arity = 3,
+     .flags = COMMAND_NOSCRIPT,
+     .group = "scripting",
+     .since = "2.6.0",
+     .summary = "Makes the upstream keep a script",
+     .args = "script"},
     {.name = "debug",
      .fn = script_debug,
      .arity = 3,

@@ -208,6 +208,7 @@ void call_queue(struct call *call)
     } else if (!transaction_add(multi, call, is_local)) {
         reply_error(&call->reply, "ERR larder has no memory to queue this command");
     } else {
+        multi->may_write |= call_may_write(call);
         reply_status(&call->reply, "QUEUED");
     }
 }

@@ -10,6 +10,7 @@
  * The first two concern a client whatever it says next (client_must_wait), the others only commands that they touch
  * (client_hold_call): PING, and what L1 can answer, go on while the link is full. Nobody is polled. */
 #include "core/larder.h"
+#include "core/readonly_scripts.h"
 #include "core/replica.h"
 #include "core/transaction.h"
 
@@ -38,16 +39,16 @@ void client_hold_back(struct client *client)
 
 /* CLIENT PAUSE */
 
-/* As Redis's is_may_replicate_command: EXEC counts by what was queued. */
-static bool may_write(const struct call *call)
+bool call_may_write(const struct call *call)
 {
     const struct transaction *multi = call->client->multi;
-    if (call->command == NULL || command_may_write(call->command))
+    if (call->command == NULL)
         return true;
+    if (call->command->flags & COMMAND_SCRIPT || command_may_write(call->command))
+        return !readonly_scripts_has(call->larder->readonly_scripts, call);
     if (bytes_is(call->argv[0], "publish") || bytes_is(call->argv[0], "spublish"))
         return true;
-    return multi != NULL && bytes_is(call->argv[0], "exec") &&
-           (multi->n_keys > 0 || multi->writes_db || multi->writes_all || multi->has_script);
+    return multi != NULL && bytes_is(call->argv[0], "exec") && multi->may_write;
 }
 
 static bool is_paused(const struct call *call)
@@ -56,13 +57,30 @@ static bool is_paused(const struct call *call)
     if (__builtin_expect(larder->paused_until_ms == 0, 1) ||
         larder->paused_until_ms <= larder_now_ms(larder))
         return false;
-    return !larder->paused_writes_only || may_write(call);
+    return !larder->paused_writes_only || call_may_write(call);
 }
 
 static void on_unpause(struct timer *timer, void *ctx)
 {
     (void)timer;
     client_resume_all(ctx);
+}
+
+/* Some of those who wait may not have to. */
+static void on_functions(void *ctx, struct bytes reply)
+{
+    struct larder *larder = ctx;
+    readonly_scripts_take_functions(larder->readonly_scripts, reply);
+    client_resume_all(larder);
+}
+
+static void ask_for_functions(struct call *call)
+{
+    struct larder *larder = call->larder;
+    if (larder->link != NULL && larder->paused_writes_only &&
+        readonly_scripts_must_ask(larder->readonly_scripts, call))
+        tier_pass(larder->tier, 0, BYTES("*2\r\n$8\r\nFUNCTION\r\n$4\r\nLIST\r\n"), on_functions,
+                  larder);
 }
 
 static void wait_for_unpause(struct larder *larder)
@@ -114,6 +132,7 @@ bool client_hold_call(struct call *call, command_fn *fn)
     struct client *client = call->client;
     if (is_paused(call)) {
         client->is_paused = true;
+        ask_for_functions(call);
         wait_for_unpause(call->larder);
         return true;
     }

@@ -47,6 +47,7 @@ struct warm_jobs;
 struct busy_watch;
 struct touch;
 struct pinned_pool;
+struct readonly_scripts;
 struct tracking;
 
 struct larder {
@@ -75,11 +76,12 @@ struct larder {
     struct client_list monitors;     /* clients in MONITOR */
     size_t n_monitors;
     uint64_t next_client_id;
-    unsigned first_db;              /* of new clients: from the upstream's address */
-    struct request_args batch_args; /* arguments of the commands that are parsed ahead */
-    struct buf scratch;             /* for one handler at a time: serialised commands */
-    struct buf discard;             /* replies that go nowhere */
-    struct timer unpause;           /* end of a CLIENT PAUSE */
+    unsigned first_db;                         /* of new clients: from the upstream's address */
+    struct request_args batch_args;            /* arguments of the commands that are parsed ahead */
+    struct buf scratch;                        /* for one handler at a time: serialised commands */
+    struct buf discard;                        /* replies that go nowhere */
+    struct timer unpause;                      /* end of a CLIENT PAUSE */
+    struct readonly_scripts *readonly_scripts; /* owned; what CLIENT PAUSE WRITE lets through */
     struct larder_stats stats;
     struct errorstats errorstats;
     struct slowlog slowlog;
@@ -124,6 +126,9 @@ void larder_execute_queued(struct larder *larder, struct client *client,
 /* True when the call, which `fn` would serve, must wait (CLIENT PAUSE, no room on the link); its client will be looked at again when
  * that has changed. */
 bool client_hold_call(struct call *call, command_fn *fn) __attribute__((warn_unused_result));
+
+/* True when the call may write, as CLIENT PAUSE WRITE sees it (as Redis's is_may_replicate_command): EXEC counts by what was queued. */
+bool call_may_write(const struct call *call);
 
 /* Opens the slot of a call that is answered later. */
 struct reply_slot *call_defer(struct call *call) __attribute__((returns_nonnull));

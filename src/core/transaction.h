@@ -26,6 +26,7 @@ struct transaction {
     bool writes_db;  /* more than the keys: the whole database */
     bool writes_all; /* or all of them */
     bool has_script;
+    bool may_write; /* for CLIENT PAUSE WRITE */
     bool has_select;
     bool has_local;
     bool is_dirty; /* a command was refused: EXEC will be */

@@ -6,6 +6,7 @@
 #include "command/cache_invalidate.h"
 #include "command/families.h"
 #include "core/push.h"
+#include "core/readonly_scripts.h"
 #include "core/tracking.h"
 #include "server/cron.h"
 #include "server/listen.h"
@@ -133,6 +134,7 @@ struct larder *server_create(struct config *config, char *error, size_t size)
     TAILQ_INIT(&larder->link_waiters);
     TAILQ_INIT(&larder->monitors);
     slowlog_init(&larder->slowlog);
+    larder->readonly_scripts = readonly_scripts_create();
     fit_files(larder);
     conn_shared_init(&larder->conns, &larder->loop, client_conn_handlers());
     larder->commands = command_table_create();
@@ -218,6 +220,7 @@ void server_destroy(struct larder *larder)
     conn_shared_deinit(&larder->conns);
     command_table_destroy(larder->commands);
     slowlog_reset(&larder->slowlog);
+    readonly_scripts_destroy(larder->readonly_scripts);
     request_args_deinit(&larder->batch_args);
     buf_deinit(&larder->scratch);
     buf_deinit(&larder->discard);

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.resp import OK, Closed, Error, poll
+from support.resp import OK, Closed, Deadline, Error, encode, poll
 
 # Fields of Redis 7.0's CLIENT LIST that tools read
 FIELDS = ["id", "addr", "laddr", "fd", "name", "age", "idle", "flags", "db", "sub", "psub", "multi",
@@ -152,6 +152,43 @@ def test_unpause(larder):
         assert conn("CLIENT", "UNPAUSE") == OK
         thread.join(5)
         assert done == [OK] and time.monotonic() - begin < 2
+
+
+READS = "#!lua flags=no-writes\nreturn 'read'"
+LIBRARY = ("#!lua name=pauses\n"
+           "redis.register_function{function_name='reads', flags={'allow-stale', 'no-writes'}, "
+           "callback=function() return 'read' end}\n"
+           "redis.register_function('writes', function() return 'written' end)")
+
+
+def test_a_pause_of_writes_lets_through_scripts_that_read(larder):
+    with larder.conn() as conn, larder.conn() as other, larder.conn() as third:
+        conn("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+        sha = conn("SCRIPT", "LOAD", "#!lua flags=allow-oom,no-writes\nreturn 'loaded'")
+        writes = conn("SCRIPT", "LOAD", "#!lua\nreturn 'written'")
+        plain = conn("SCRIPT", "LOAD", "return 'written'")
+        try:
+            assert conn("CLIENT", "PAUSE", 60000, "WRITE") == OK
+            assert other("EVAL", READS, 0) == b"read"
+            assert other("EVAL_RO", "return 'read'", 0) == b"read"
+            assert other("EVALSHA", sha, 0) == b"loaded" == other("EVALSHA", sha.upper(), 0)
+            assert other("EVALSHA_RO", plain, 0) == b"written"
+            assert other("FCALL", "reads", 0) == b"read" == other("fcall", "Reads", 0)
+            assert other("FCALL_RO", "reads", 0) == b"read"
+            assert other.pipeline([("MULTI",), ("EVAL", READS, 1, "k"), ("FCALL", "reads", 0),
+                                   ("EXEC",)])[-1] == [b"read", b"read"]
+            assert other("SCRIPT", "LOAD", READS) != b""
+            for waits in (("EVAL", "return 'written'", 0), ("EVAL", "#!lua\nreturn 'written'", 0),
+                          ("EVALSHA", writes, 0), ("EVALSHA", plain, 0), ("FCALL", "writes", 0)):
+                third.send(encode(*waits))
+                with pytest.raises(Deadline):
+                    third.read(0.1)
+                conn("CLIENT", "UNPAUSE")
+                assert third.read().value == b"written"
+                conn("CLIENT", "PAUSE", 60000, "WRITE")
+        finally:
+            conn("CLIENT", "UNPAUSE")
+            conn("FUNCTION", "DELETE", "pauses")
 
 
 def test_the_count_of_clients(larder):
