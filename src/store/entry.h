@@ -40,7 +40,7 @@ struct entry_soft {
     uint64_t fresh_until_ms : 48; /* monotonic; 0: as long as its link is trusted */
     uint64_t policy : 16;         /* id */
     uint32_t epoch;               /* of the link that it was read on */
-    uint32_t cost_ms;             /* of reading it */
+    uint32_t cost_ms;             /* of reading it; 0: reading it early brings nothing */
 };
 
 struct entry {

@@ -37,10 +37,10 @@ static int64_t lost_ms(const struct tier *tier, uint32_t epoch)
  * VLDB 2015): the later, and the dearer the fetch, the likelier. */
 static bool draws_refresh(struct tier *tier, const struct entry_soft *soft, double beta)
 {
-    if (beta <= 0 || soft->fresh_until_ms == 0)
+    if (beta <= 0 || soft->fresh_until_ms == 0 || soft->cost_ms == 0)
         return false;
     double left_ms = (double)((int64_t)soft->fresh_until_ms - now_ms(tier));
-    double scale = beta * (soft->cost_ms > 0 ? soft->cost_ms : 1);
+    double scale = beta * soft->cost_ms;
     if (left_ms > scale * 45) /* more than -ln of the smallest number below */
         return false;
     double lot = ((double)(tier_random(tier) >> 11) + 1) * 0x1p-53;

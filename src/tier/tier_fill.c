@@ -60,6 +60,10 @@ static void soften(struct fill_plan *plan, const struct fetch *fetch, const stru
     const struct policy *policy = shelf->policy;
     int64_t window = policy->swr_ms > policy->sie_ms ? policy->swr_ms : policy->sie_ms;
     int64_t cost = now_ms(tier) - fetch->sent_ms;
+    /* Where the key ends when its freshness does, an early refresh would bring the same end again. */
+    bool is_capped = (plan->item.flags & ENTRY_CAPPED) != 0;
+    if (cost < 1)
+        cost = 1;
     if (plan->fresh_until_ms != 0 &&
         __builtin_add_overflow(plan->fresh_until_ms, window, &plan->item.deadline_ms))
         plan->item.deadline_ms = INT64_MAX;
@@ -68,7 +72,9 @@ static void soften(struct fill_plan *plan, const struct fetch *fetch, const stru
         .fresh_until_ms = (uint64_t)plan->fresh_until_ms & ((UINT64_C(1) << 48) - 1),
         .policy = shelf->policy_id,
         .epoch = tier->epoch,
-        .cost_ms = cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost,
+        .cost_ms = !is_capped          ? 0
+                   : cost > UINT32_MAX ? UINT32_MAX
+                                       : (uint32_t)cost,
     };
     plan->item.soft = &plan->soft;
     fetch->tier->has_soft = true;
