@@ -117,6 +117,7 @@ void link_come_up(struct link *link)
     breaker_close(&link->breaker, link_now_ms(link));
     link->is_busy = false;
     link->ping_sent = false;
+    link->proven_ms = link_now_ms(link);
     link->figures.epoch++;
     LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, tracking %s",
         link->name, link->version[0] != '\0' ? link->version : "of unknown version",

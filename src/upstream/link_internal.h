@@ -102,6 +102,8 @@ struct link {
     bool gave;          /* the last command given is in the queue */
     int64_t busy_ms;    /* when L2 was last seen to be, or to have stopped being, busy */
     int64_t last_read_ms;
+    /* Everything that L2 said before this moment has been read: it has answered what was sent then. */
+    int64_t proven_ms;
     int64_t attempt_until_ms; /* connect time-out */
     int64_t backoff_ms;       /* of the next attempt */
     uint64_t jitter;          /* state of a small generator */

@@ -10,6 +10,26 @@ static bool is_unbounded(struct link *link)
            (link_ops_at(&link->ops, link->ops.n - 1)->flags & OP_UNBOUNDED);
 }
 
+/* When the link is pinged. Whatever is heard shows that L2 lives; but invalidations may stand behind it in a long
+ * queue, so where they matter, only an answer to what was sent shows how far they have come. */
+static int64_t ping_due_ms(const struct link *link)
+{
+    int64_t since_ms = link->figures.tracking ? link->proven_ms : link->last_read_ms;
+    return since_ms + link->options.ping_interval_ms;
+}
+
+/* When a link that is to tell of changes has been behind for too long, by what it owes; INT64_MAX: it owes nothing, or
+ * L2 is busy with a script, and changes nothing else meanwhile. */
+static int64_t behind_due_ms(const struct link *link)
+{
+    if (link->figures.state != LINK_READY || !link->figures.tracking || link->ops.n == 0 ||
+        link_head_is_set_aside(&link->ops))
+        return INT64_MAX;
+    int64_t owed_ms = link_ops_at(&link->ops, 0)->sent_us / 1000;
+    int64_t ping_ms = ping_due_ms(link);
+    return (owed_ms > ping_ms ? owed_ms : ping_ms) + link->options.timeout_ms + 1;
+}
+
 /* Arms the tick for what comes first: the connect time-out, an operation's deadline, the end of
  * waiting for late replies, or the time for a ping. */
 void link_arm_tick(struct link *link)
@@ -29,9 +49,11 @@ void link_arm_tick(struct link *link)
         at = due < at ? due : at;
     }
     if (link->figures.state == LINK_READY && !link->ping_sent && !is_unbounded(link)) {
-        int64_t due = link->last_read_ms + link->options.ping_interval_ms;
+        int64_t due = ping_due_ms(link);
         at = due < at ? due : at;
     }
+    int64_t behind = behind_due_ms(link);
+    at = behind < at ? behind : at;
     int64_t probe = link_probe_due_ms(link);
     at = probe < at ? probe : at;
     if (at == INT64_MAX)
@@ -107,8 +129,13 @@ void link_on_tick(struct timer *timer, void *ctx)
             link_take_down(link);
             return;
         }
+        if (now >= behind_due_ms(link)) {
+            link_set_error(link, "%lld ms behind", (long long)(now - link->proven_ms));
+            link_take_down(link);
+            return;
+        }
         link_probe(link);
-        if (!link->ping_sent && now - link->last_read_ms >= link->options.ping_interval_ms)
+        if (!link->ping_sent && now >= ping_due_ms(link))
             send_ping(link);
         link_flush(link->loop, link); /* its owner may flush it only when it has given commands */
     }

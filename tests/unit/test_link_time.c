@@ -12,6 +12,15 @@ static void keep_alive(void)
     TURN_UNTIL(&loop, figures().invalidations == before + 1);
 }
 
+static void stop_tracking(void)
+{
+    struct link_options options = link_options_for("");
+    address_deinit(&options.address);
+    options.tracking = false;
+    link_configure(link_, &options);
+    TURN_UNTIL(&loop, !figures().tracking);
+}
+
 START_TEST(test_late_reply_reaches_nobody)
 {
     struct op *ops = new_ops(2);
@@ -139,13 +148,56 @@ START_TEST(test_silent_link_is_pinged)
 }
 END_TEST
 
-START_TEST(test_link_that_hears_something_is_not_pinged)
+/* Invalidations alone don't tell how many more are on their way. */
+START_TEST(test_link_that_hears_only_invalidations_is_pinged)
 {
     link_start_and_wait();
+    pass_ms(PING_INTERVAL_MS - 10);
+    keep_alive();
+    ck_assert_str_eq(fake.said, "");
+    pass_ms(10);
+    TURN_UNTIL(&loop, strcmp(fake.said, "PING") == 0);
+}
+END_TEST
+
+START_TEST(test_link_that_is_answered_is_not_pinged)
+{
+    struct op *ops = new_ops(5);
+    link_start_and_wait();
     for (int i = 0; i < 5; i++) {
+        send_op(0, "GET a", &ops[i]);
+        fake_say("+a\r\n");
+        TURN_UNTIL(&loop, ops[i].n_calls == 1);
         pass_ms(PING_INTERVAL_MS - 10);
+    }
+    ck_assert_ptr_null(strstr(fake.said, "PING"));
+}
+END_TEST
+
+/* A slow line: invalidations arrive all the time, and each later than the one before. */
+START_TEST(test_link_that_falls_behind_is_taken_down)
+{
+    link_start_and_wait();
+    for (int64_t ms = 0; ms < PING_INTERVAL_MS + TIMEOUT_MS - 100; ms += 100) {
+        pass_ms(100);
         keep_alive();
     }
+    ck_assert_uint_eq(heard.n_down, 0);
+    pass_ms(101);
+    ck_assert_uint_eq(heard.n_down, 1);
+    ck_assert_ptr_nonnull(strstr(figures().last_error, "ms behind"));
+}
+END_TEST
+
+START_TEST(test_link_without_tracking_may_be_behind)
+{
+    link_start_and_wait();
+    stop_tracking();
+    for (int64_t ms = 0; ms < 2 * (PING_INTERVAL_MS + TIMEOUT_MS); ms += 100) {
+        pass_ms(100);
+        keep_alive();
+    }
+    ck_assert_uint_eq(heard.n_down, 0);
     ck_assert_str_eq(fake.said, "");
 }
 END_TEST
@@ -177,10 +229,11 @@ START_TEST(test_operation_without_any_sign_of_life_takes_the_link_down)
 END_TEST
 
 /* The ping's own deadline passes while something is still heard; after that nothing is, and nobody
- * sends. The link must find out by itself, for hits in L1 send nothing. */
+ * sends. The link must find out by itself. */
 START_TEST(test_link_that_falls_silent_behind_an_unanswered_ping)
 {
     link_start_and_wait();
+    stop_tracking();
     pass_ms(PING_INTERVAL_MS);
     TURN_UNTIL(&loop, strcmp(fake.said, "PING") == 0);
     pass_ms(TIMEOUT_MS - 100);
@@ -254,7 +307,10 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, test_deadline_behind_a_select);
     tcase_add_test(tcase, test_sending_when_the_deadline_has_passed);
     tcase_add_test(tcase, test_silent_link_is_pinged);
-    tcase_add_test(tcase, test_link_that_hears_something_is_not_pinged);
+    tcase_add_test(tcase, test_link_that_hears_only_invalidations_is_pinged);
+    tcase_add_test(tcase, test_link_that_is_answered_is_not_pinged);
+    tcase_add_test(tcase, test_link_that_falls_behind_is_taken_down);
+    tcase_add_test(tcase, test_link_without_tracking_may_be_behind);
     tcase_add_test(tcase, test_ping_without_an_answer_takes_the_link_down);
     tcase_add_test(tcase, test_operation_without_any_sign_of_life_takes_the_link_down);
     tcase_add_test(tcase, test_link_that_falls_silent_behind_an_unanswered_ping);

@@ -1,0 +1,39 @@
+"""A line so slow that invalidations queue up behind a long reply: the link is never silent, and yet
+what L1 holds is outdated. It must not be trusted beyond upstream-ping-interval + upstream-timeout."""
+
+import time
+
+import pytest
+
+from support.faults import FaultProxy
+from support.resp import Error, poll
+
+BOUND = 0.2 + 0.5
+NOISE = 3.0
+
+
+@pytest.fixture
+def proxy(redis):
+    proxy = FaultProxy(redis)
+    yield proxy
+    proxy.discard()
+
+
+def test_a_slow_line(redis, proxy, new_larder):
+    larder = new_larder(proxy.upstream_value(), "--upstream-ping-interval", "200",
+                        "--upstream-timeout", "500")
+    larder.linked()
+    redis.once("SET", "k", "old")
+    redis.once("SET", "big", "x" * 3_000_000)
+    with larder.conn() as conn, larder.conn() as other, redis.conn() as direct:
+        assert conn("GET", "k") == b"old"
+        proxy("drip", 2000, 20)             # 100 kB/s: the reply takes half a minute
+        other.send(b"GETRANGE big 0 -1\r\n")
+        time.sleep(0.1)
+        direct("SET", "k", "new")
+        poll(lambda: conn("GET", "k") != b"old", BOUND + NOISE,
+             why="the old value is not served any more")
+        assert isinstance(other.read().value, Error)
+        proxy("clear")
+        poll(lambda: conn("GET", "k") == b"new", 10.0, why="larder is back")
+        assert "ms behind" in larder.log()
