@@ -52,63 +52,96 @@ void cached_get(struct call *call)
 
 /* Reads that are answered from the key's entry, else from a cached reply */
 
-static const struct entry *find(struct call *call, bool touch)
+static void derive_strlen(struct reply *reply, const struct entry *entry, const struct bytes *args)
+{
+    (void)args;
+    reply_int(reply, entry->value_len);
+}
+
+static void derive_exists(struct reply *reply, const struct entry *entry, const struct bytes *args)
+{
+    (void)args;
+    reply_int(reply, entry->kind != ENTRY_ABSENT);
+}
+
+static void derive_type(struct reply *reply, const struct entry *entry, const struct bytes *args)
+{
+    (void)args;
+    reply_status(reply, entry->kind == ENTRY_ABSENT ? "none" : "string");
+}
+
+static void derive_range(struct reply *reply, const struct entry *entry, const struct bytes *args)
+{
+    int64_t start = 0;
+    int64_t end = 0;
+    bool is_valid = bytes_parse_i64(args[0], &start) && bytes_parse_i64(args[1], &end);
+    if (is_valid)
+        reply_bulk(reply, string_range_cut(entry_value(entry), start, end));
+    else
+        reply_error(reply, "ERR value is not an integer or out of range");
+}
+
+tier_derive_fn *cached_derive(struct bytes name)
+{
+    if (bytes_equal(name, BYTES("exists")))
+        return derive_exists;
+    if (bytes_equal(name, BYTES("strlen")))
+        return derive_strlen;
+    if (bytes_equal(name, BYTES("type")))
+        return derive_type;
+    if (bytes_equal(name, BYTES("getrange")) || bytes_equal(name, BYTES("substr")))
+        return derive_range;
+    return NULL;
+}
+
+/* Answers from the key's entry, or passes the command on to cached_reply. */
+static void answer(struct call *call, tier_derive_fn *derive)
 {
     struct tier *tier = call->larder->tier;
+    struct bytes key = call->argv[1];
     uint64_t hash = call_hash(call, 1);
-    if (tier_peek(tier, call->client->db, call->argv[1], hash) == NULL) {
+    if (tier_peek(tier, call->client->db, key, hash) == NULL) {
         cached_reply(call);
-        return NULL;
+        return;
     }
-    const struct entry *entry =
-        touch ? tier_find(tier, call->client->db, call->argv[1], hash)
-              : tier_find_untouched(tier, call->client->db, call->argv[1], hash);
-    if (touch)
+    const struct entry *entry;
+    if (derive == derive_type) { /* as in Redis, no access */
+        entry = tier_find_untouched(tier, call->client->db, key, hash);
+    } else {
+        entry = tier_find(tier, call->client->db, key, hash);
         count_keyspace(call->larder, entry->kind != ENTRY_ABSENT);
-    return entry;
+    }
+    derive(&call->reply, entry, call->argv + 2);
 }
 
 void cached_strlen(struct call *call)
 {
-    const struct entry *entry = find(call, true);
-    if (entry != NULL)
-        reply_int(&call->reply, entry->value_len);
+    answer(call, derive_strlen);
 }
 
 void cached_exists(struct call *call)
 {
     const struct config *config = &call->larder->config;
-    if (call->argc > 2 && config->l1_enabled && config->l1_max_variants > 0) {
+    if (call->argc == 2)
+        answer(call, derive_exists);
+    else if (config->l1_enabled && config->l1_max_variants > 0)
         cached_exists_several(call);
-        return;
-    }
-    if (call->argc > 2) {
+    else
         call_pass(call);
-        return;
-    }
-    const struct entry *entry = find(call, true);
-    if (entry != NULL)
-        reply_int(&call->reply, entry->kind != ENTRY_ABSENT);
 }
 
 void cached_getrange(struct call *call)
 {
-    int64_t start;
-    int64_t end;
-    if (!bytes_parse_i64(call->argv[2], &start) || !bytes_parse_i64(call->argv[3], &end)) {
+    int64_t number;
+    if (bytes_parse_i64(call->argv[2], &number) && bytes_parse_i64(call->argv[3], &number))
+        answer(call, derive_range);
+    else
         reply_error(&call->reply, "ERR value is not an integer or out of range");
-        return;
-    }
-    const struct entry *entry = find(call, true);
-    if (entry != NULL)
-        reply_bulk(&call->reply, string_range_cut(entry_value(entry), start, end));
 }
 
 void cached_type(struct call *call)
 {
-    const struct entry *entry = find(call, false);
-    if (entry != NULL)
-        reply_status(&call->reply, entry->kind == ENTRY_ABSENT ? "none" : "string");
+    answer(call, derive_type);
 }
 
 /* Remaining time */

@@ -4,6 +4,7 @@
 #define LARDER_COMMAND_CACHED_H
 
 #include "core/command_table.h"
+#include "tier/tier.h"
 
 command_fn cached_get;
 command_fn cached_mget;
@@ -18,5 +19,9 @@ command_fn cached_pexpiretime;
 command_fn cached_type;
 command_fn cached_set;
 command_fn cached_set_for; /* SETEX, PSETEX */
+
+/* How a key's string answers the read of that name (lower case); NULL: it does not. Needs as many
+ * arguments as the command has. */
+tier_derive_fn *cached_derive(struct bytes name);
 
 #endif

@@ -54,6 +54,7 @@ static struct tier_read read_of(const struct call *call, size_t i)
         .hash = call_hash(call, i),
         .name = BYTES("exists"),
         .missing = call->larder->config.upstream_fail_mode == CONFIG_FAIL_MISS ? ":0\r\n" : NULL,
+        .derive = cached_derive(BYTES("exists")),
     };
 }
 

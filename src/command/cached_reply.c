@@ -7,6 +7,7 @@
  * cursor (SCAN and its kin), or of the reader (XREAD, XINFO). */
 #include "command/cached_reply.h"
 
+#include "command/cached.h"
 #include "core/larder.h"
 
 /* Reads of hashes: an L2 that has HPEXPIRE lets fields expire one by one, at moments that PTTL does
@@ -143,6 +144,7 @@ void cached_reply(struct call *call)
     struct reply_slot *slot = call_defer(call);
     if (slot->proto == 2)
         slot->rule = translate_rule_for(call->argv, call->argc);
+    read.derive = cached_derive(read.name);
     tier_reply_fetch(larder->tier, &read, on_fetched, slot);
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "net/loop.h"
+#include "resp/reply.h"
 #include "store/store.h"
 #include "tier/drops.h"
 #include "tier/policy.h"
@@ -139,6 +140,10 @@ void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t 
 /* Replies to other reads of one key (doc/design.md, "Cached replies") */
 
 /* A read whose reply depends on nothing but the key and the arguments. All is borrowed for the call. */
+/* Writes what a read answers when the key has this string, or is absent; `args` are those of the read. */
+typedef void tier_derive_fn(struct reply *reply, const struct entry *entry,
+                            const struct bytes *args);
+
 struct tier_read {
     unsigned db;
     struct bytes key;
@@ -146,8 +151,9 @@ struct tier_read {
     struct bytes name;        /* of the command, always in the same spelling; without NUL */
     const struct bytes *args; /* behind the key */
     size_t n_args;
-    struct bytes raw;    /* the whole command, a RESP array */
-    const char *missing; /* what a missing key's reply is, in RESP3; static; NULL: not known */
+    struct bytes raw;       /* the whole command, a RESP array */
+    const char *missing;    /* what a missing key's reply is, in RESP3; static; NULL: not known */
+    tier_derive_fn *derive; /* how a stale string answers it; NULL: it does not */
 };
 
 /* A reply from L1. */

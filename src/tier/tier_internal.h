@@ -43,6 +43,7 @@ struct fetch {
     struct buf value; /* the string, or the error reply */
     int64_t pttl;
     const char *missing;          /* RESP3 reply of a missing key, static; NULL: that of GET */
+    tier_derive_fn *derive;       /* how a stale string answers the read; NULL: it does not */
     struct fetch_waiter first;    /* the waiter of most fetches */
     struct fetch_waiter *waiters; /* owned; the others */
     size_t n_waiters, waiters_cap;

@@ -75,11 +75,41 @@ static void send_again(struct fetch *fetch)
 
 /* Failing */
 
-/* Looks for a stale reply that may be answered since the fetch has failed, and copies it, as waiters may change the store. */
-static bool rescue(struct fetch *fetch, bool *is_absent)
+/* Copies the stale reply to the read, if there is one that may be answered. */
+static bool rescue_reply(struct fetch *fetch, const struct shelf *shelf,
+                         const struct tier_read *read, bool *is_absent)
 {
     struct tier *tier = fetch->tier;
     struct reply_found found;
+    if (!reply_find(tier, read, true, &found))
+        return false;
+    enum verdict verdict = stale_judge(tier, &found.soft, shelf, false);
+    if (verdict == VERDICT_USELESS || !buf_append(&fetch->value, found.resp3.ptr, found.resp3.len))
+        return false;
+    stale_count(tier, &found.soft, verdict);
+    *is_absent = found.anchor.is_absent;
+    return true;
+}
+
+/* The same from the key's stale string, for reads that it answers. */
+static bool rescue_derived(struct fetch *fetch, const struct tier_read *read, bool *is_absent)
+{
+    if (fetch->derive == NULL)
+        return false;
+    const struct entry *entry = stale_rescue(fetch->tier, read->db, read->key, read->hash);
+    if (entry == NULL)
+        return false;
+    struct reply reply = {.out = &fetch->value, .proto = 3};
+    fetch->value.len = 0;
+    fetch->derive(&reply, entry, read->args);
+    *is_absent = entry->kind == ENTRY_ABSENT;
+    return !reply.failed;
+}
+
+/* Looks for what may be answered since the fetch has failed, and copies it, as waiters may change the store. */
+static bool rescue(struct fetch *fetch, bool *is_absent)
+{
+    struct tier *tier = fetch->tier;
     struct shelf shelf = stale_shelf(tier, bytes_of(fetch->key, fetch->key_len));
     size_t n;
     if (!shelf.is_soft || shelf.policy->mode != POLICY_CACHE || !reply_is_on(tier) ||
@@ -94,17 +124,11 @@ static bool rescue(struct fetch *fetch, bool *is_absent)
                              .name = words[0],
                              .args = words + 2,
                              .n_args = n - 2};
-    bool is_found = reply_find(tier, &read, true, &found);
-    enum verdict verdict = VERDICT_USELESS;
-    if (is_found)
-        verdict = stale_judge(tier, &found.soft, &shelf, false);
-    mem_free(words);
     fetch->value.len = 0;
-    if (verdict == VERDICT_USELESS || !buf_append(&fetch->value, found.resp3.ptr, found.resp3.len))
-        return false;
-    stale_count(tier, &found.soft, verdict);
-    *is_absent = found.anchor.is_absent;
-    return true;
+    bool is_found =
+        rescue_reply(fetch, &shelf, &read, is_absent) || rescue_derived(fetch, &read, is_absent);
+    mem_free(words);
+    return is_found;
 }
 
 /* Answers in the place of an error that passes, where policy or upstream-fail-mode allow it. */
@@ -159,6 +183,7 @@ void tier_reply_fetch(struct tier *tier, const struct tier_read *read, tier_fetc
     fetch = fetch_open(tier, read->db, read->key, read->hash, has_name ? name : BYTES(""), fn, ctx);
     fetch->ttl_cap_ms = LIFE_MAX_MS;
     fetch->missing = read->missing;
+    fetch->derive = read->derive;
     if (!has_name) {
         fetch_forgo(fetch);
         fetch->retried = true; /* there is nothing to send again */

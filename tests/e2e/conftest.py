@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import pytest  # noqa: E402
 
+from support.faults import FaultProxy  # noqa: E402
 from support.servers import Failure, Larder, Redis, Server  # noqa: E402
 
 LOG_SHOWN = 6000
@@ -172,6 +173,19 @@ def new_redis():
 
     def make(*options, port=None):
         made.append(Redis(*options, port=port))
+        return made[-1]
+    yield make
+    for server in made:
+        server.discard()
+
+
+@pytest.fixture
+def new_proxy():
+    """Starts a fault proxy in front of a Redis for this test: new_proxy(redis)."""
+    made = []
+
+    def make(redis):
+        made.append(FaultProxy(redis))
         return made[-1]
     yield make
     for server in made:
