@@ -139,11 +139,11 @@ void tier_fetch_warm(struct tier *tier, unsigned db, struct bytes key, uint64_t 
 
 /* Replies to other reads of one key (doc/design.md, "Cached replies") */
 
-/* A read whose reply depends on nothing but the key and the arguments. All is borrowed for the call. */
 /* Writes what a read answers when the key has this string, or is absent; `args` are those of the read. */
 typedef void tier_derive_fn(struct reply *reply, const struct entry *entry,
                             const struct bytes *args);
 
+/* A read whose reply depends on nothing but the key and the arguments. All is borrowed for the call. */
 struct tier_read {
     unsigned db;
     struct bytes key;
