@@ -56,6 +56,7 @@ struct op {
     int64_t end_ns;
     int64_t value;
     int32_t extra;
+    uint32_t command; /* place of the first operation of the same command */
     uint16_t conn;
     uint16_t key; /* of history.keys */
     uint8_t kind;

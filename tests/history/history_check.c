@@ -200,6 +200,7 @@ void check_history(const struct history *history, const struct check_options *op
     report_oddities(&check, starts, n_by_key);
     for (unsigned key = 0; key < history->n_keys; key++)
         check_key(&check, key, starts[key], n_by_key[key]);
+    check_halves(&check, starts, n_by_key);
     free(all);
     free_check(&check);
 }

@@ -17,6 +17,7 @@
  *              have no other value's first to last, no deletion and no absence within (P. Gibbons and E. Korach,
  *              "Testing shared memories", 1997: complete, were there no writes from elsewhere and no absence)
  *   deadline   no value is read after its deadline
+ *   halves     what one command wrote through a larder is seen whole or not at all by one command through it
  *   counters   never smaller than what was seen, never larger than all increments that have begun
  *   origin     a value is read from its own key, after its write began, and not if that was refused
  *

@@ -94,6 +94,9 @@ void check_zones(struct check *check);
 void check_deadlines(struct check *check);
 void check_counters(struct check *check);
 
+/* The check of all keys together. `key_ops` has the places of each key's operations, `n_key_ops` their number. */
+void check_halves(struct check *check, size_t **key_ops, const size_t *n_key_ops);
+
 /* Counts a violation, and prints it with what happened around it. `what` is printed first; `other` may be NO_OP. */
 void check_report(const struct check *check, const char *what, size_t op, size_t other);
 

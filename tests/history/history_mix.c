@@ -128,11 +128,13 @@ static enum op_kind kind_of(char letter)
     }
 }
 
-static void add_op(struct spelling *spelling, char letter, unsigned key, int64_t now_ns)
+static void add_op(struct spelling *spelling, char letter, unsigned key, size_t command,
+                   int64_t now_ns)
 {
     const struct verb *verb = spelling->verb;
     struct op op = {.begin_ns = now_ns,
                     .end_ns = OP_NEVER,
+                    .command = (uint32_t)command,
                     .conn = (uint16_t)spelling->client->conn,
                     .key = (uint16_t)key,
                     .kind = kind_of(letter),
@@ -153,15 +155,16 @@ static void add_op(struct spelling *spelling, char letter, unsigned key, int64_t
 static void add_ops(struct spelling *spelling, const char *letters, int64_t now_ns)
 {
     const struct history *history = spelling->mix->history;
+    size_t command = history->n_ops;
     for (; *letters != '\0'; letters++) {
         bool is_second = *letters >= 'A' && *letters <= 'Z';
         if (*letters != '*') {
-            add_op(spelling, *letters, is_second ? spelling->l : spelling->k, now_ns);
+            add_op(spelling, *letters, is_second ? spelling->l : spelling->k, command, now_ns);
             continue;
         }
         for (unsigned key = 0; key < history->n_keys; key++)
             if (history->keys[key].type != KEY_COUNTER)
-                add_op(spelling, 'n', key, now_ns);
+                add_op(spelling, 'n', key, command, now_ns);
     }
 }
 

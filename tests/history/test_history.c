@@ -44,6 +44,7 @@ static struct op *add(enum op_kind kind, unsigned view, unsigned conn, int64_t b
                     .state = end == OP_NEVER ? OP_UNKNOWN : OP_DONE,
                     .view = (uint8_t)view,
                     .verb = "test"};
+    op.command = (uint32_t)history.n_ops;
     size_t at = history_add(&history, &op);
     return &history.ops[at];
 }
@@ -365,6 +366,29 @@ START_TEST(test_a_hash_keeps_its_deadline)
 }
 END_TEST
 
+/* Halves: MSET through the first larder, then MGET through a larder. */
+
+START_TEST(test_a_command_is_seen_whole)
+{
+    int64_t old = history_new_value(&history);
+    add(OP_VALUE_WRITE, ONE, 0, 0, 10, old)->key = OTHER_STRING;
+    size_t mset = history.n_ops;
+    int64_t first = writes(_i % 2 == 1 ? L2 : ONE, 20, 100);
+    int64_t second = history_new_value(&history);
+    struct op *half = add(OP_VALUE_WRITE, _i % 2 == 1 ? L2 : ONE, 0, 20, 100, second);
+    half->key = OTHER_STRING;
+    half->command = history.ops[mset].command = (uint32_t)mset;
+    size_t mget = history.n_ops;
+    reads(ONE, 30, 40, first);
+    half = add(OP_VALUE_READ, ONE, 1, 30, 40, _i == 2 ? second : old);
+    half->key = OTHER_STRING;
+    half->command = history.ops[mget].command = (uint32_t)mget;
+    if (_i == 3)
+        history.ops[mget].verb = half->verb = "multi-get";
+    ck_wrong_if(_i == 0 || _i == 3);
+}
+END_TEST
+
 /* Counters */
 
 static void counts(enum op_kind kind, unsigned view, unsigned conn, int64_t begin, int64_t end,
@@ -399,21 +423,6 @@ START_TEST(test_a_lost_increment)
     counts(OP_COUNT_WRITE, ONE, 0, 0, 10, 1);
     counts(OP_COUNT_WRITE, ONE, 1, 20, 30, 1);
     ck_wrong();
-}
-END_TEST
-
-/* Spreads */
-
-START_TEST(test_spreads)
-{
-    struct spread spread = {.n = 0};
-    for (int64_t i = 1; i <= 1000; i++)
-        spread_add(&spread, i * 1000);
-    ck_assert_int_eq(spread.max_ns, 1000000);
-    ck_assert_int_ge(spread_at(&spread, 0.5), 500000);
-    ck_assert_int_le(spread_at(&spread, 0.5), 500000 * 17 / 16);
-    ck_assert_int_ge(spread_at(&spread, 0.99), 990000);
-    ck_assert_int_eq(spread_at(&spread, 1), 1000000);
 }
 END_TEST
 
@@ -460,6 +469,8 @@ static void add_states(Suite *suite)
     tcase_add_loop_test(tcase, test_a_deadline_ends_a_value, 0, 2);
     tcase_add_loop_test(tcase, test_a_deadline_that_was_set_later, 0, 5);
     tcase_add_loop_test(tcase, test_a_hash_keeps_its_deadline, 0, 2);
+    tcase = make_case(suite, "halves");
+    tcase_add_loop_test(tcase, test_a_command_is_seen_whole, 0, 4);
     tcase = make_case(suite, "counters");
     tcase_add_loop_test(tcase, test_counters, 0, 8);
     tcase_add_test(tcase, test_a_lost_increment);
@@ -470,7 +481,6 @@ int main(void)
     Suite *suite = suite_create("history");
     add_order(suite);
     add_states(suite);
-    tcase_add_test(make_case(suite, "spreads"), test_spreads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int n_failed = srunner_ntests_failed(runner);

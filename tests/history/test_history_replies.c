@@ -1,4 +1,5 @@
-/* What the history checker makes of replies. */
+/* What the history checker makes of replies, and of many numbers. */
+#include "history_check.h"
 #include "history_mix.h"
 
 #include <check.h>
@@ -90,6 +91,21 @@ START_TEST(test_an_exec_that_was_given_up)
 }
 END_TEST
 
+/* Spreads */
+
+START_TEST(test_spreads)
+{
+    struct spread spread = {.n = 0};
+    for (int64_t i = 1; i <= 1000; i++)
+        spread_add(&spread, i * 1000);
+    ck_assert_int_eq(spread.max_ns, 1000000);
+    ck_assert_int_ge(spread_at(&spread, 0.5), 500000);
+    ck_assert_int_le(spread_at(&spread, 0.5), 500000 * 17 / 16);
+    ck_assert_int_ge(spread_at(&spread, 0.99), 990000);
+    ck_assert_int_eq(spread_at(&spread, 1), 1000000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history_replies");
@@ -102,6 +118,7 @@ int main(void)
     tcase_add_test(tcase, test_a_value_that_somebody_wrote);
     tcase_add_loop_test(tcase, test_a_reply_of_another_shape, 0, 2);
     tcase_add_test(tcase, test_an_exec_that_was_given_up);
+    tcase_add_test(tcase, test_spreads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int n_failed = srunner_ntests_failed(runner);
