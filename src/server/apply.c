@@ -53,7 +53,8 @@ bool larder_apply_config(void *ctx, uint32_t groups, char *error, size_t size)
         options_touch(config, &touch_options);
         touch_configure(larder->touch, &touch_options);
     }
-    if (groups & CONFIG_STORE)
+    /* What is answered when L2 fails, and how often a fetch is sent again, is the tier's, too. */
+    if (groups & (CONFIG_STORE | CONFIG_UPSTREAM))
         apply_store(larder, config);
     return true;
 }
