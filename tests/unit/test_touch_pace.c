@@ -67,6 +67,26 @@ START_TEST(test_a_batch_that_is_not_full_does_not_wait)
 }
 END_TEST
 
+/* L2 takes its time: the next round begins when this one has ended. */
+START_TEST(test_a_round_that_takes_longer_than_the_interval)
+{
+    put_and_hit_many(500);
+    pass_ms(INTERVAL_MS);
+    for (unsigned i = 0; i < 500 / TOUCH_KEYS_MAX + 1; i++) {
+        pass_ms(INTERVAL_MS / 4);
+        ck_assert(answer());
+        pass_ms(1);
+    }
+    ck_assert_uint_eq(n_named, 500);
+    ck_assert_uint_eq(counters().touch_rounds, 1);
+    n_named = 0;
+    put_and_hit("a");
+    answer_for_ms(INTERVAL_MS + INTERVAL_MS / 10);
+    ck_assert_str_eq(all_named(), "0/a");
+    ck_assert_uint_eq(counters().touch_rounds, 2);
+}
+END_TEST
+
 /* The index that a round began with may be gone at its end. */
 START_TEST(test_l1_shrinks_meanwhile)
 {
@@ -128,6 +148,18 @@ START_TEST(test_a_refusal_ends_the_round)
 }
 END_TEST
 
+START_TEST(test_another_policy_ends_the_round)
+{
+    put_and_hit_many(500);
+    upstream.policy = "noeviction"; /* as L2 tells when the round begins */
+    pass_ms(INTERVAL_MS);
+    ck_assert(answer());
+    answer_for_ms(INTERVAL_MS / 2);
+    ck_assert_uint_eq(n_named, TOUCH_KEYS_MAX);
+    ck_assert_uint_eq(counters().touch_rounds, 0);
+}
+END_TEST
+
 START_TEST(test_a_lost_link_ends_the_round)
 {
     put_and_hit_many(500);
@@ -176,9 +208,11 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, test_one_batch_in_flight);
     tcase_add_test(tcase, test_round_is_spread_over_the_interval);
     tcase_add_test(tcase, test_a_batch_that_is_not_full_does_not_wait);
+    tcase_add_test(tcase, test_a_round_that_takes_longer_than_the_interval);
     tcase_add_test(tcase, test_l1_shrinks_meanwhile);
     tcase_add_test(tcase, test_a_full_link_is_left_alone);
     tcase_add_test(tcase, test_a_refusal_ends_the_round);
+    tcase_add_test(tcase, test_another_policy_ends_the_round);
     tcase_add_test(tcase, test_a_lost_link_ends_the_round);
     tcase_add_test(tcase, test_no_reply_ends_the_round);
     tcase_add_loop_test(tcase, test_destroy_before_and_after_the_reply, 0, 2);
