@@ -305,7 +305,8 @@ START_TEST(deadlines_given_later_count)
     }
     support_reconfigure(store, STORE_VOLATILE_LRU, support_used(store));
     unsigned n_new = 0;
-    while (support_try(store, 0, support_key(1000 + n_new), "value", 0, START_MS) == STORE_OK)
+    /* Longer names with a shorter value: they are no larger. */
+    while (support_try(store, 0, support_key(1000 + n_new), "v", 0, START_MS) == STORE_OK)
         n_new++;
     ck_assert_uint_ge(n_new, 240);
     ck_assert_uint_eq(support_gauges(store).volatile_entries, 0);
