@@ -12,11 +12,19 @@
 #include "base/mem.h"
 #include "core/blocked.h"
 
+/* A client's first WATCH that fails leaves nothing watched: the link is given back. After a later one EXEC must still see to what was
+ * watched before, on the same link, lost or not. */
 static void on_watched(void *ctx, enum link_outcome outcome, struct bytes reply)
 {
     struct reply_slot *slot = ctx;
-    if (outcome != LINK_REPLY && slot->client != NULL)
-        blocked_leave(slot->client);
+    struct client *client = slot->client;
+    bool ok = outcome == LINK_REPLY && reply.ptr[0] != '-';
+    if (client != NULL && ok) {
+        client->is_watching = true;
+    } else if (client != NULL && !client->is_watching) {
+        pinned_release(client->watch, outcome == LINK_REPLY);
+        client->watch = NULL;
+    }
     slot_finish_resp3(slot, reply);
 }
 
@@ -34,8 +42,10 @@ static void watch(struct call *call)
             "UPSTREAM the link that watched this client's keys was lost; UNWATCH and begin again");
         return;
     }
-    if (client->watch == NULL)
+    if (client->watch == NULL) {
         client->watch = blocked_acquire(call);
+        client->is_watching = false;
+    }
     if (client->watch == NULL)
         return;
     struct reply_slot *slot = call_defer(call);

@@ -97,7 +97,8 @@ struct client {
     bool no_evict;
     bool no_touch;
     bool is_unix;
-    bool is_monitor; /* MONITOR: is shown what larder executes */
+    bool is_watching; /* L2 has confirmed a WATCH on the link `watch` */
+    bool is_monitor;  /* MONITOR: is shown what larder executes */
     bool
         held_back; /* has commands that wait for room (slots, output, L2's in-flight cap, CLIENT PAUSE) */
     bool is_paused;      /* held back by CLIENT PAUSE */

@@ -28,6 +28,15 @@ static inline void pinned_tear_down(void)
     dispatch_tear_down();
 }
 
+static inline TCase *pinned_case(Suite *suite, const char *name, SFun begin)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, begin, pinned_tear_down);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
 static inline struct pinned_figures pinned_figures(void)
 {
     struct pinned_figures now;

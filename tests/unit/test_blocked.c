@@ -400,9 +400,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("blocked");
-    TCase *tcase = tcase_create("blocked");
-    tcase_set_timeout(tcase, 30);
-    tcase_add_checked_fixture(tcase, pinned_set_up, pinned_tear_down);
+    TCase *tcase = pinned_case(suite, "blocked", pinned_set_up);
     tcase_add_test(tcase, test_own_link);
     tcase_add_test(tcase, test_nothing_comes);
     tcase_add_test(tcase, test_order);
@@ -426,12 +424,8 @@ int main(void)
     tcase_add_test(tcase, test_unknown_keys_are_all_keys);
     tcase_add_test(tcase, test_reads_drop_nothing);
     tcase_add_test(tcase, test_aside);
-    suite_add_tcase(suite, tcase);
-    TCase *one = tcase_create("one link");
-    tcase_set_timeout(one, 30);
-    tcase_add_checked_fixture(one, set_up_for_one, pinned_tear_down);
+    TCase *one = pinned_case(suite, "one link", set_up_for_one);
     tcase_add_test(one, test_no_link_left);
     tcase_add_test(one, test_aside_without_a_link);
-    suite_add_tcase(suite, one);
     return dispatch_run(suite);
 }

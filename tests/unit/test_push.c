@@ -260,9 +260,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("push");
-    TCase *tcase = tcase_create("push");
-    tcase_set_timeout(tcase, 30);
-    tcase_add_checked_fixture(tcase, pinned_set_up, pinned_tear_down);
+    TCase *tcase = pinned_case(suite, "push", pinned_set_up);
     tcase_add_test(tcase, test_at_once);
     tcase_add_test(tcase, test_resp3_between_replies);
     tcase_add_test(tcase, test_resp2_behind_replies);
@@ -275,11 +273,7 @@ int main(void)
     tcase_add_test(tcase, test_in_order_before_what_blocks);
     tcase_add_test(tcase, test_in_order_behind_what_has_blocked);
     tcase_add_test(tcase, test_in_order_in_resp2);
-    suite_add_tcase(suite, tcase);
-    TCase *limit = tcase_create("limit");
-    tcase_set_timeout(limit, 30);
-    tcase_add_checked_fixture(limit, set_up_with_a_limit, pinned_tear_down);
+    TCase *limit = pinned_case(suite, "limit", set_up_with_a_limit);
     tcase_add_test(limit, test_output_limit);
-    suite_add_tcase(suite, limit);
     return dispatch_run(suite);
 }
