@@ -1,5 +1,5 @@
 /* INFO: chooses sections, writes them over one snapshot, and asks L2 for what only L2 knows: the
- * sizes of its databases, what it saves, how many scripts it holds.
+ * sizes of its databases, what it saves, how many scripts it holds, who replicates.
  *
  *     INFO -> text of all sections -> "INFO" to L2
  *          -> its values in the places of larder's, and its databases' lines, or none of these
@@ -92,6 +92,35 @@ static struct bytes find_line(struct bytes theirs, struct bytes line)
     return line;
 }
 
+/* A section of L2's, from its heading to before the blank line; empty when there is none. */
+static struct bytes find_section(struct bytes theirs, struct bytes heading)
+{
+    struct bytes line;
+    while (next_line(&theirs, &line)) {
+        if (!bytes_starts_with(line, heading))
+            continue;
+        const char *start = line.ptr;
+        while (next_line(&theirs, &line) && line.len > 2)
+            ;
+        return bytes_of(start, (size_t)((line.len > 2 ? theirs.ptr : line.ptr) - start));
+    }
+    return BYTES("");
+}
+
+/* Puts L2's section in the place of ours, whose heading was just read. Returns false without memory. */
+static bool write_section(struct buf *merged, struct bytes heading, struct bytes *ours,
+                          struct bytes theirs)
+{
+    struct bytes section = find_section(theirs, heading);
+    struct bytes line = heading;
+    struct bytes rest = *ours;
+    if (section.len == 0)
+        return buf_append(merged, heading.ptr, heading.len);
+    while (next_line(&rest, &line) && line.len > 2)
+        *ours = rest;
+    return buf_append(merged, section.ptr, section.len);
+}
+
 /* Writes our text with L2's values, and its databases at the end, where the keyspace is. */
 static bool write_merged(struct buf *merged, struct bytes ours, struct bytes theirs)
 {
@@ -100,6 +129,10 @@ static bool write_merged(struct buf *merged, struct bytes ours, struct bytes the
     bool ok = true;
     while (ok && next_line(&ours, &line)) {
         has_keyspace |= bytes_starts_with(line, BYTES("# Keyspace"));
+        if (bytes_starts_with(line, BYTES("# Replication"))) {
+            ok = write_section(merged, line, &ours, theirs);
+            continue;
+        }
         if (is_l2s(line))
             line = find_line(theirs, line);
         ok = buf_append(merged, line.ptr, line.len);
@@ -175,7 +208,8 @@ static bool is_wanted(const struct call *call, const struct info_section *sectio
 static bool has_l2s_values(const struct info_section *section)
 {
     struct bytes name = bytes_of_str(section->name);
-    return bytes_is(name, "memory") || bytes_is(name, "persistence") || bytes_is(name, "keyspace");
+    return bytes_is(name, "memory") || bytes_is(name, "persistence") ||
+           bytes_is(name, "replication") || bytes_is(name, "keyspace");
 }
 
 static void info(struct call *call)

@@ -225,7 +225,7 @@ static void write_stats(struct info_text *info)
         tracking.keys, tracking.items, tracking.prefixes);
 }
 
-/* What clients may do here: write. L2's own replication is L2's to tell. */
+/* Without an L2, or its answer: clients may write here. Else L2's section takes the place of this one. */
 static void write_replication(struct info_text *info)
 {
     ADD(info,

@@ -99,7 +99,7 @@ static const struct command cluster_subs[] = {
     }
 
 const struct command refused_commands[] = {
-    SERVER("shutdown", -1, COMMAND_ALLOW_BUSY, "1.0.0", "Stops the upstream",
+    SERVER("shutdown", -1, COMMAND_ALLOW_BUSY | COMMAND_NEVER_QUEUED, "1.0.0", "Stops the upstream",
            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     SERVER("debug", -2, COMMAND_WRITES_ALL, "1.0.0", "Internals of the upstream",
            "subcommand [argument ...]"),
@@ -110,7 +110,18 @@ const struct command refused_commands[] = {
            "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"),
     SERVER("bgsave", -1, 0, "1.0.0", "Saves the upstream's data in the background", "[SCHEDULE]"),
     SERVER("bgrewriteaof", 1, 0, "1.0.0", "Rewrites the upstream's append-only file", NULL),
-    SERVER("save", 1, 0, "1.0.0", "Saves the upstream's data", NULL),
+    SERVER("save", 1, COMMAND_NEVER_QUEUED, "1.0.0", "Saves the upstream's data", NULL),
+    {.name = "pfdebug",
+     .fn = call_write,
+     .arity = -3,
+     .flags = COMMAND_WRITE | COMMAND_DENYOOM,
+     .first = 2,
+     .last = 2,
+     .step = 1,
+     .group = "hyperloglog",
+     .since = "2.8.9",
+     .summary = "Shows and changes how the upstream keeps a HyperLogLog",
+     .args = "subcommand key"},
     CONTAINER("module", "server", "4.0.0", "Modules of the upstream", module_subs),
     CONTAINER("acl", "server", "6.0.0", "Users of the upstream", acl_subs),
     CONTAINER("cluster", "cluster", "3.0.0", "The cluster of the upstream", cluster_subs),

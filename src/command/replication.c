@@ -30,17 +30,18 @@ static void replicate_alone(struct call *call)
     reply_error(&call->reply, "ERR there is no upstream to replicate from, larder serves L1 alone");
 }
 
-#define ROW(word, n, version, text, usage)                                                         \
+#define ROW(word, n, more, version, text, usage)                                                   \
     {                                                                                              \
         .name = (word), .fn = replicate, .alone = replicate_alone, .arity = (n),                   \
-        .flags = COMMAND_NOSCRIPT | COMMAND_NO_MULTI | COMMAND_WAITS | COMMAND_ALLOW_BUSY,         \
+        .flags =                                                                                   \
+            COMMAND_NOSCRIPT | COMMAND_NO_MULTI | COMMAND_WAITS | COMMAND_ALLOW_BUSY | (more),     \
         .group = "server", .since = (version), .summary = (text), .args = (usage)                  \
     }
 
 const struct command replication_commands[] = {
-    ROW("sync", 1, "1.0.0", "Starts replication from the upstream", NULL),
-    ROW("psync", -3, "2.8.0", "Starts replication from the upstream, or goes on with it",
-        "replicationid offset"),
-    ROW("replconf", -1, "3.0.0", "Configures replication from the upstream", NULL),
+    ROW("sync", 1, COMMAND_NEVER_QUEUED, "1.0.0", "Starts replication from the upstream", NULL),
+    ROW("psync", -3, COMMAND_NEVER_QUEUED, "2.8.0",
+        "Starts replication from the upstream, or goes on with it", "replicationid offset"),
+    ROW("replconf", -1, 0, "3.0.0", "Configures replication from the upstream", NULL),
     {.name = NULL},
 };

@@ -191,7 +191,10 @@ void call_queue(struct call *call)
         return;
     }
     bool is_local = (flags & COMMAND_LOCAL) && !is_sent_in_multi(call);
-    if ((flags & COMMAND_ADMIN) && !is_local && !call->larder->config.allow_admin) {
+    if (flags & COMMAND_NEVER_QUEUED) {
+        multi->is_dirty = true;
+        reply_error(&call->reply, "ERR Command not allowed inside a transaction");
+    } else if ((flags & COMMAND_ADMIN) && !is_local && !call->larder->config.allow_admin) {
         char name[COMMAND_NAME_MAX * 2 + CALL_SHOWN_MAX];
         multi->is_dirty = true;
         reply_error(&call->reply,

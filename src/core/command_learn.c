@@ -41,11 +41,12 @@ static unsigned flag_of(struct bytes name)
         const char *name;
         unsigned flag;
     } flags[] = {
-        {"write", COMMAND_WRITE},         {"readonly", COMMAND_READONLY},
-        {"denyoom", COMMAND_DENYOOM},     {"admin", COMMAND_ADMIN},
-        {"pubsub", COMMAND_PUBSUB},       {"noscript", COMMAND_NOSCRIPT},
-        {"blocking", COMMAND_BLOCKING},   {"fast", COMMAND_FAST},
-        {"movablekeys", COMMAND_MOVABLE}, {"no_auth", COMMAND_NO_AUTH},
+        {"write", COMMAND_WRITE},           {"readonly", COMMAND_READONLY},
+        {"denyoom", COMMAND_DENYOOM},       {"admin", COMMAND_ADMIN},
+        {"pubsub", COMMAND_PUBSUB},         {"noscript", COMMAND_NOSCRIPT},
+        {"blocking", COMMAND_BLOCKING},     {"fast", COMMAND_FAST},
+        {"movablekeys", COMMAND_MOVABLE},   {"no_auth", COMMAND_NO_AUTH},
+        {"no_multi", COMMAND_NEVER_QUEUED},
     };
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         if (bytes_is(name, flags[i].name))

@@ -47,17 +47,16 @@ enum command_flag {
     COMMAND_PUBSUB = 1 << 11,
     COMMAND_NOSCRIPT = 1 << 12,
     COMMAND_BLOCKING = 1 << 13,
-    COMMAND_WATCHES_DB = 1 << 14, /* writes every key of the database (FLUSHDB) */
-    COMMAND_WRITES_ALL = 1 << 15, /* writes every key of every database (FLUSHALL, SWAPDB) */
-    COMMAND_SCRIPT = 1 << 16,     /* may write keys that it does not name; see call_write */
-    COMMAND_CACHED = 1 << 17,     /* a read that L1 may answer */
-    COMMAND_NOT_QUEUED = 1 << 18, /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
-    COMMAND_WAITS = 1 << 20,      /* runs when the client's earlier commands have been answered */
-    COMMAND_NO_MULTI = 1 << 19,   /* refused inside MULTI */
-    COMMAND_ALLOW_BUSY =
-        1
-        << 22, /* goes to L2 on another link than the shared one, also while L2 is busy with a script */
-    COMMAND_REPLIES = 1 << 21, /* as COMMAND_PREFETCH, of the cached replies of argv[1] */
+    COMMAND_WATCHES_DB = 1 << 14,   /* writes every key of the database (FLUSHDB) */
+    COMMAND_WRITES_ALL = 1 << 15,   /* writes every key of every database (FLUSHALL, SWAPDB) */
+    COMMAND_SCRIPT = 1 << 16,       /* may write keys that it does not name; see call_write */
+    COMMAND_CACHED = 1 << 17,       /* a read that L1 may answer */
+    COMMAND_NOT_QUEUED = 1 << 18,   /* runs at once inside MULTI (EXEC, DISCARD, WATCH ...) */
+    COMMAND_WAITS = 1 << 20,        /* runs when the client's earlier commands have been answered */
+    COMMAND_NO_MULTI = 1 << 19,     /* refused inside MULTI */
+    COMMAND_ALLOW_BUSY = 1 << 22,   /* goes out beside the shared link while L2 is busy */
+    COMMAND_NEVER_QUEUED = 1 << 23, /* refused inside MULTI as by Redis (its flag no_multi) */
+    COMMAND_REPLIES = 1 << 21,      /* as COMMAND_PREFETCH, of the cached replies of argv[1] */
 };
 
 /* Where keys are, as Redis 7.0's key specifications. */

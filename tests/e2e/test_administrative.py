@@ -36,6 +36,26 @@ def test_administrative(argv, proto, pair):
     assert pair.l2.once("ROLE")[0] == b"master"
 
 
+@pytest.mark.parametrize("argv", (("SAVE",), ("SHUTDOWN", "NOSAVE"), ("SYNC",), ("PSYNC", "?", -1)),
+                         ids=name_of)
+def test_never_in_a_transaction(argv, pair):
+    for server in (pair.l2, pair.larder):
+        with server.conn() as conn:
+            assert conn("MULTI") == b"OK"
+            assert conn(*argv) == b"ERR Command not allowed inside a transaction"
+            assert conn("EXEC").startswith(b"EXECABORT")
+
+
+def test_pfdebug_concerns_a_key(pair):
+    with pair.larder.conn() as conn:
+        conn("PFADD", "h", "a", "b")
+        sparse = conn("GET", "h")
+        assert conn("PFDEBUG", "ENCODING", "h") == b"sparse"
+        assert conn("PFDEBUG", "TODENSE", "h") == 1
+        assert conn("PFDEBUG", "ENCODING", "h") == b"dense"
+        assert conn("GET", "h") != sparse
+
+
 @pytest.mark.parametrize("argv", ADMIN, ids=name_of)
 def test_order_in_a_pipeline(argv, larder):
     with larder.conn() as conn:

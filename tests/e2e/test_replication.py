@@ -74,6 +74,20 @@ def test_rdb_file(l2, new_larder, tmp_path):
         copy.discard()
 
 
+def test_info_tells_of_l2s_replicas(l2, new_larder):
+    larder = new_larder(l2)
+    with larder.conn() as conn:
+        assert b"REDIS" in sync(conn)
+        mine = larder.once("INFO", "replication")
+        assert b"connected_slaves:1" in mine and b"slave0:ip=" in mine
+        assert mine.split(b"\r\n")[0] == b"# Replication"
+        everything = larder.once("INFO")
+        assert everything.count(b"connected_slaves:1") == 1 == everything.count(b"role:")
+        headings = re.findall(rb"\r\n\r\n# (\w+)\r\n", everything)
+        assert b"Replication" in headings and headings.index(b"CPU") == \
+            headings.index(b"Replication") + 1
+
+
 def test_cli_as_a_replica(l2, new_larder):
     larder = new_larder(l2)
     process = subprocess.Popen([CLI, "-p", str(larder.port), "--replica"], stdout=subprocess.PIPE,

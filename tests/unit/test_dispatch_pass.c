@@ -211,13 +211,13 @@ END_TEST
 
 START_TEST(test_administration)
 {
-    peer_ask(&peer, "PFDEBUG x y",
-             "-ERR 'pfdebug' is an administrative command; set allow-admin to send it "
+    peer_ask(&peer, "PFSELFTEST",
+             "-ERR 'pfselftest' is an administrative command; set allow-admin to send it "
              "upstream\r\n");
     upstream_expect("");
     larder->config.allow_admin = true;
-    peer_say(&peer, "PFDEBUG x y\r\n");
-    upstream_expect("PFDEBUG x y");
+    peer_say(&peer, "PFSELFTEST\r\n");
+    upstream_expect("PFSELFTEST");
 }
 END_TEST
 
