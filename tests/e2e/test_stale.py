@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support.policies import (WAIT, becomes, explain, idle, is_upstream_error, l1, l2_figure,
+from support.seen import (WAIT, becomes, explain, idle, is_upstream_error, l1, l2_figure,
                               state)
 from support.resp import NIL, OK, Error, encode, flat_map, poll
 

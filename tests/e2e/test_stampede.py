@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.policies import WAIT, l2_figure
+from support.seen import WAIT, l2_figure
 from support.resp import Error, Incomplete, encode, parse, poll
 
 CLIENTS = 1000

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from support.policies import WAIT, is_upstream_error, l1, l2_figure
+from support.seen import WAIT, is_upstream_error, l1, l2_figure
 from support.resp import NIL, OK, Error, encode, flat_map, poll
 from support.stats import info
 

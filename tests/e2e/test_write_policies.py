@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from support.policies import WAIT, explain, l1, state
+from support.seen import WAIT, explain, l1, state
 from support.resp import NIL, OK, Error, poll
 
 SETS = [("SET", "p:k", "v"), ("SET", "p:k", "v", "EX", 1000), ("SETEX", "p:k", 1000, "v"),

@@ -1,9 +1,12 @@
-"""What tests of policies look at: CACHE EXPLAIN, figures of both tiers, and waiting for a state.
+"""What tests see of larder from outside: CACHE EXPLAIN, figures of both tiers, errors of its own, and
+waiting for a state.
 
 Must not know of single tests.
 """
 
-from support.resp import Error, flat_map, poll
+import time
+
+from support.resp import OK, Error, flat_map, poll
 from support.stats import tier
 
 WAIT = 20.0             # seconds for something that comes by itself, on a busy machine
@@ -40,4 +43,20 @@ def idle(conn):
 
 
 def is_upstream_error(value):
-    return isinstance(value, Error) and value.startswith(b"UPSTREAM ")
+    return isinstance(value, Error) and value.startswith(b"UPSTREAM ") and len(value) > 15
+
+
+def back(conn):
+    """True when a write reaches L2; an error until then."""
+    got = conn("SET", "probe", "v")
+    assert got == OK or isinstance(got, Error), got
+    return got == OK
+
+
+def answers_locally(conn):
+    """PING and CACHE STATS come at once whatever L2 does."""
+    begin = time.monotonic()
+    assert conn("PING") == b"PONG"
+    assert "hits" in tier(conn, "L1")
+    took = time.monotonic() - begin
+    assert took < 5.0, f"{took:.3f} s"
