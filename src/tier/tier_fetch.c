@@ -289,9 +289,8 @@ void fetch_send_pttl(struct fetch *fetch, struct bytes key, link_reply_fn *fn)
     if (buf_reserve(out, key.len + 128))
         append_command(out, "PTTL", 4, key);
     else
-        link_distrust(tier->link,
-                      "out of memory for a command"); /* which refuses what is sent next */
-    link_send_since(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, fn, fetch);
+        link_refuse_output(tier->link);
+    link_send_read(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, fn, fetch);
     out->len = 0;
     buf_trim(out, 65536);
 }
@@ -304,9 +303,8 @@ static void send(struct fetch *fetch, struct bytes key)
     if (buf_reserve(out, key.len + 128))
         append_command(out, "GET", 3, key);
     else
-        link_distrust(tier->link,
-                      "out of memory for a command"); /* which refuses this and what is sent next */
-    link_send_since(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, on_value, fetch);
+        link_refuse_output(tier->link);
+    link_send_read(tier->link, fetch->db, buf_bytes(out), fetch->begun_us, on_value, fetch);
     fetch_send_pttl(fetch, key, on_pttl);
 }
 

@@ -57,7 +57,7 @@ static void on_reply(void *ctx, enum link_outcome outcome, struct bytes reply);
 static void send(struct fetch *fetch, struct bytes key, struct bytes raw)
 {
     fetch_send_pttl(fetch, key, on_pttl);
-    link_send_since(fetch->tier->link, fetch->db, raw, fetch->begun_us, on_reply, fetch);
+    link_send_read(fetch->tier->link, fetch->db, raw, fetch->begun_us, on_reply, fetch);
 }
 
 static void send_again(struct fetch *fetch)
@@ -67,7 +67,7 @@ static void send_again(struct fetch *fetch)
     struct bytes *words = words_of(fetch, &n);
     buf_init(&raw);
     if (words == NULL || !request_encode(words, n, &raw))
-        link_distrust(fetch->tier->link, "out of memory for a command");
+        link_refuse_output(fetch->tier->link);
     send(fetch, bytes_of(fetch->key, fetch->key_len), buf_bytes(&raw));
     mem_free(words);
     buf_deinit(&raw);

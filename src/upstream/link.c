@@ -32,16 +32,17 @@ void link_set_state(struct link *link, enum link_state state)
 
 static void give(struct link *link, unsigned db, struct bytes raw, struct link_op op);
 
-/* Makes L2 use `db` for what follows. */
-static bool select_db(struct link *link, unsigned db)
+/* Makes L2 use `db` for `op`, whose time is that of the SELECT, too, and for what follows. */
+static bool select_db(struct link *link, unsigned db, const struct link_op *op)
 {
+    struct link_op own = {.flags = OP_INTERNAL | (op->flags & OP_READ), .sent_us = op->sent_us};
     char number[BYTES_I64_MAX];
     char raw[64];
     size_t digits = bytes_format_i64(db, number);
     int len = snprintf(raw, sizeof(raw), "*2\r\n$6\r\nSELECT\r\n$%zu\r\n%.*s\r\n", digits,
                        (int)digits, number);
     link->db = db;
-    return link_put(link, bytes_of(raw, (size_t)len), (struct link_op){.flags = OP_INTERNAL});
+    return link_put(link, bytes_of(raw, (size_t)len), own);
 }
 
 void link_send_unbounded(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn,
@@ -78,16 +79,13 @@ static void give(struct link *link, unsigned db, struct bytes raw, struct link_o
         return;
     }
     bool is_next_due = link->ops.n == link->ops.n_abandoned;
-    bool ok = link->db == db || select_db(link, db);
+    bool ok = link->db == db || select_db(link, db, &op);
     if (!link_put(link, raw, op))
         ok = false;
     link->figures.commands++;
-    if (!ok) {
-        /* A command that is queued but not sent would give its reply to the next: nothing more may
-         * be sent. */
-        link_set_error(link, "out of memory for output");
-        link->broken = true;
-    }
+    /* A command that is queued but not sent would give its reply to the next. */
+    if (!ok)
+        link_refuse_output(link);
     if (is_next_due)
         link_arm_tick(link);
 }
@@ -97,10 +95,11 @@ void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *
     give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx});
 }
 
-void link_send_since(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
-                     link_reply_fn *fn, void *ctx)
+void link_send_read(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
+                    link_reply_fn *fn, void *ctx)
 {
-    give(link, db, raw, (struct link_op){.fn = fn, .ctx = ctx, .sent_us = since_us});
+    give(link, db, raw,
+         (struct link_op){.fn = fn, .ctx = ctx, .sent_us = since_us, .flags = OP_READ});
 }
 
 int64_t link_get_timeout_ms(const struct link *link)
@@ -122,6 +121,9 @@ void link_flush(struct loop *loop, void *ctx)
 {
     (void)loop;
     struct link *link = ctx;
+    /* What was given before fails before what was refused because of it. */
+    if (link->broken)
+        link_take_down(link);
     link_run_rejects(link);
     bool ok = !link->broken;
     if (ok && link->figures.state >= LINK_HANDSHAKE)
@@ -287,6 +289,15 @@ void link_distrust(struct link *link, const char *why)
         return;
     link_set_error(link, "%s", why);
     link->broken = true;
+}
+
+void link_refuse_output(struct link *link)
+{
+    if (link->figures.state == LINK_DOWN)
+        return; /* all is refused already */
+    link_set_error(link, "out of memory for output");
+    link->broken = true;
+    loop_again(link->loop); /* this turn's link_flush may be over */
 }
 
 struct bytes link_get_command_table(const struct link *link)

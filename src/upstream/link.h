@@ -116,10 +116,12 @@ void link_flush(struct loop *loop, void *ctx);
  * reply. `raw` is copied. */
 void link_send(struct link *link, unsigned db, struct bytes raw, link_reply_fn *fn, void *ctx);
 
-/* As link_send with a deadline that counts from `since_us` (monotonic, not in the future): for what
- * is sent a second time. */
-void link_send_since(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
-                     link_reply_fn *fn, void *ctx);
+/* As link_send for a read, whose deadline counts from `since_us` (monotonic, not in the future): it may
+ * be sent a second time. Its time may end while the link is on its way up, which others go on to wait
+ * for; and it is never what keeps L2 busy, so reads that count from the same moment fail in their
+ * order. */
+void link_send_read(struct link *link, unsigned db, struct bytes raw, int64_t since_us,
+                    link_reply_fn *fn, void *ctx);
 
 /* The time that an operation has, in ms. */
 int64_t link_get_timeout_ms(const struct link *link);
@@ -182,6 +184,11 @@ bool link_is_full(const struct link *link);
 /* Takes the link down at the end of the turn: a reply has come that its command can't have, so
  * replies and commands may be out of step. May be called from a callback. */
 void link_distrust(struct link *link, const char *why);
+
+/* Says that there was no memory to write a command: what is given in the rest of the turn is refused, and
+ * at its end the link, or its attempt to come up, goes down. So the halves of what is said in several
+ * commands fail together, and in their order. */
+void link_refuse_output(struct link *link);
 
 void link_read_figures(const struct link *link, struct link_figures *figures);
 void link_reset_counters(struct link *link);

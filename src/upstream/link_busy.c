@@ -42,7 +42,8 @@ int64_t link_silent_since_ms(const struct link *link)
 
 bool link_may_be_busy_with(const struct link *link, const struct link_op *op)
 {
-    return link->figures.state == LINK_READY && (link->is_busy || (op->flags & OP_SCRIPT));
+    return link->figures.state == LINK_READY && !(op->flags & OP_READ) &&
+           (link->is_busy || (op->flags & OP_SCRIPT));
 }
 
 int64_t link_head_due_ms(const struct link *link)

@@ -28,6 +28,7 @@ enum link_op_flag {
     OP_PROBE = 64,    /* of these: the circuit breaker's */
     OP_SCRIPT = 16,   /* may keep L2 busy */
     OP_OWN = 32,      /* the link's own, also while L2 is busy */
+    OP_READ = 128,    /* of link_send_read, or SELECT for one */
 };
 
 struct link_op {

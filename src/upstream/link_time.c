@@ -70,20 +70,23 @@ static void abandon(struct link *link, struct link_op *op, struct bytes error)
     if (op->fn == NULL)
         return;
     link->figures.timeouts++;
-    link_count_failure(link);
+    if (link->figures.state == LINK_READY)
+        link_count_failure(link);
     link_reply_fn *fn = op->fn;
     fn(op->ctx, LINK_FAILED, error); /* may move the ring */
 }
 
+/* On the way up, only reads that are first: the end of others is that of the attempt. */
 static void time_out_ops(struct link *link)
 {
+    bool is_up = link->figures.state == LINK_READY;
     int64_t before_us = (link_now_ms(link) - link->options.timeout_ms) * 1000;
     char error[ADDRESS_TEXT_MAX + 64];
     int len = snprintf(error, sizeof(error), "-UPSTREAM %s gave no reply within %lld ms\r\n",
                        link->name, (long long)link->options.timeout_ms);
     while (link->ops.n_abandoned < link->ops.n) {
         struct link_op *op = link_ops_at(&link->ops, link->ops.n_abandoned);
-        if (op->sent_us > before_us)
+        if (op->sent_us > before_us || !(is_up || (op->flags & OP_READ)))
             break;
         if (link->ops.n_abandoned++ > 0 || !link_may_be_busy_with(link, op))
             abandon(link, op, bytes_of(error, (size_t)len));
@@ -110,8 +113,11 @@ void link_on_tick(struct timer *timer, void *ctx)
     if (link->figures.state != LINK_READY) {
         /* Commands that wait in the backlog have not been sent: an attempt that takes too long for
          * them fails them all. */
-        bool op_due = link->ops.n > 0 &&
-                      link_ops_at(&link->ops, 0)->sent_us / 1000 + link->options.timeout_ms < now;
+        time_out_ops(link);
+        size_t next = link->ops.n_abandoned;
+        bool op_due =
+            link->ops.n > next &&
+            link_ops_at(&link->ops, next)->sent_us / 1000 + link->options.timeout_ms < now;
         if (link->figures.state != LINK_DOWN && (now >= link->attempt_until_ms || op_due)) {
             link_set_error(
                 link, "%s within %lld ms",
