@@ -104,14 +104,15 @@ static void add_drop(struct reply *reply, const struct larder *larder, const cha
 
 /* Whether L2 tells of changes, on which link the entry was read, and why it was dropped before. */
 static void add_link(struct reply *reply, const struct larder *larder,
-                     const struct tier_explanation *seen, uint64_t hash, unsigned db)
+                     const struct tier_explanation *seen, struct bytes key, uint64_t hash,
+                     unsigned db)
 {
     struct link_figures figures = {0};
     if (larder->link != NULL)
         link_read_figures(larder->link, &figures);
     bool is_current = seen->entry != NULL && seen->epoch == tier_epoch(larder->tier);
     reply_bulk_str(reply, "tracked");
-    reply_bool(reply, is_current && figures.tracking && link_state_is_up(figures.state));
+    reply_bool(reply, is_current && larder->link != NULL && link_tracks(larder->link, key));
     cache_reply_text(reply, "link",
                      larder->link == NULL ? "none" : stats_link_state_name(figures.state));
     cache_reply_number(reply, "link_epoch", figures.epoch);
@@ -149,5 +150,5 @@ void cache_explain(struct call *call)
         add_entry(reply, larder, &seen);
     else
         cache_reply_text(reply, "reason", why_none(larder, seen.policy));
-    add_link(reply, larder, &seen, hash, call->client->db);
+    add_link(reply, larder, &seen, key, hash, call->client->db);
 }

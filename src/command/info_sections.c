@@ -311,9 +311,7 @@ static void write_larder(struct info_text *info)
 {
     ADD(info, "# Larder\r\nlarder_mode:%s\r\nlarder_l1_enabled:%d\r\nlarder_coherence:%s\r\n",
         info->stats.has_link ? "tiered" : "alone", info->larder->config.l1_enabled,
-        !info->stats.has_link       ? "none"
-        : info->stats.link.tracking ? "tracking"
-                                    : "ttl");
+        info->stats.coherence);
     add_rows(info, STATS_LARDER);
 }
 

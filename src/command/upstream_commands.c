@@ -6,9 +6,22 @@
 /* The rows that a list of nodes shows. */
 static bool is_in_list(const char *name)
 {
-    static const char *const names[] = {"name",     "state",      "state_age_ms", "version",
-                                        "tracking", "last_error", "rtt_us",       "inflight",
-                                        "commands", "errors",     "timeouts",     "breaker"};
+    static const char *const names[] = {"name",
+                                        "state",
+                                        "state_age_ms",
+                                        "version",
+                                        "tracking",
+                                        "coherence_configured",
+                                        "coherence",
+                                        "coherence_step_downs",
+                                        "coherence_step_ups",
+                                        "last_error",
+                                        "rtt_us",
+                                        "inflight",
+                                        "commands",
+                                        "errors",
+                                        "timeouts",
+                                        "breaker"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -18,6 +18,7 @@
 #include "resp/reply.h"
 #include "resp/request.h"
 #include "resp/translate.h"
+#include "upstream/link.h"
 
 struct larder;
 struct client;
@@ -40,9 +41,10 @@ struct reply_slot {
     enum translate_rule rule;
     const struct command *command; /* whose failure an error of L2 counts as; NULL: nobody's */
     bool done;
-    bool is_script;   /* counted in client->n_scripts */
-    bool is_blocking; /* counted in client->n_blocking */
-    bool muted;       /* CLIENT REPLY OFF or SKIP */
+    bool is_script;    /* counted in client->n_scripts */
+    bool is_elsewhere; /* of these: not on the shared link */
+    bool is_blocking;  /* counted in client->n_blocking */
+    bool muted;        /* CLIENT REPLY OFF or SKIP */
     struct tracked
         *tracked; /* owned; keys that its command reads, for CLIENT TRACKING; NULL: none */
 };
@@ -61,12 +63,13 @@ struct client {
     int proto;
     struct request_parser parser;
     struct reply_slots slots;
-    size_t n_slots;    /* waiting ones and those behind them */
-    size_t n_blocking; /* commands in flight that the next one must wait for */
-    size_t
-        n_scripts; /* scripts in flight: what they write is unknown, so L1 isn't asked meanwhile */
-    size_t reply_start;      /* length of the buffer at client_begin_reply */
-    size_t slot_bytes;       /* of finished replies that wait for those before them */
+    size_t n_slots;     /* waiting ones and those behind them */
+    size_t n_blocking;  /* commands in flight that the next one must wait for */
+    size_t n_scripts;   /* whose writes L1 may not know of yet, so that it isn't asked */
+    bool awaits_pushes; /* one of these is answered, and the fence is behind it */
+    struct link_fence script_fence; /* see client_has_unseen_scripts */
+    size_t reply_start;             /* length of the buffer at client_begin_reply */
+    size_t slot_bytes;              /* of finished replies that wait for those before them */
     struct blocked *blocked; /* borrowed; the command that it waits in, on a link of its own */
     struct pinned *watch;    /* owned; the link on which it watches keys */
     struct tunnel *tunnel;   /* owned; of a replica, see replica.h; NULL: it is none */
@@ -168,8 +171,18 @@ void client_leave_slots(struct client *client);
 /* A writer for the slot's reply, to be used between here and slot_finish in the same turn. */
 struct reply slot_begin(struct reply_slot *slot);
 
-/* Says that the slot's command may write keys that larder doesn't know: until it is finished, its client's reads go to L2. */
+/* Says that the slot's command may write keys that larder doesn't know: until it is finished, and what L2 has to say about it must
+ * have come, its client's reads go to L2. */
 void client_note_script(struct reply_slot *slot);
+
+/* The slow half of client_passes_l1_by: looks whether they have come. */
+bool client_has_unseen_scripts(struct client *client);
+
+/* True while L1 may be behind what the client's own scripts wrote. */
+static inline bool client_passes_l1_by(struct client *client)
+{
+    return __builtin_expect(client->n_scripts > 0, 0) && client_has_unseen_scripts(client);
+}
 
 /* Says that the client's next command must wait until the slot is finished. */
 void client_block(struct reply_slot *slot);

@@ -38,7 +38,14 @@ enum config_group {
 };
 
 enum config_fail_mode { CONFIG_FAIL_ERROR, CONFIG_FAIL_MISS, CONFIG_FAIL_STALE };
-enum config_coherence { CONFIG_COHERENCE_TRACKING, CONFIG_COHERENCE_TTL };
+enum config_coherence {
+    CONFIG_COHERENCE_TRACKING,
+    CONFIG_COHERENCE_BROADCAST,
+    CONFIG_COHERENCE_TTL
+};
+
+/* Prefixes that broadcast-prefix takes; LINK_PREFIXES_MAX of upstream/link.h. */
+#define CONFIG_PREFIXES_MAX 64
 
 /* Classes of client-output-buffer-limit. */
 enum config_client_class {
@@ -121,6 +128,8 @@ struct config {
     enum config_fail_mode upstream_fail_mode;
     int64_t upstream_retry_budget; /* percent of fetches; 0: none */
     enum config_coherence coherence;
+    struct config_list broadcast_prefix; /* none: all keys */
+    int64_t coherence_retry_interval_ms; /* 0: never */
     int64_t l2_touch_interval_s; /* 0: never */
 
     /* Warming */

@@ -71,7 +71,10 @@ void config_fault_explain(const struct config_row *row, const struct config_faul
             out);
         break;
     case CONFIG_TOO_MANY:
-        config_format_print(out, "more than %d addresses", CONFIG_BIND_MAX);
+        if (row->type == CONFIG_PREFIXES)
+            config_format_print(out, "more than %d prefixes", CONFIG_PREFIXES_MAX);
+        else
+            config_format_print(out, "more than %d addresses", CONFIG_BIND_MAX);
         break;
     case CONFIG_TOO_LONG: config_format_print(out, "longer than %d bytes", CONFIG_TEXT_MAX); break;
     case CONFIG_NUL_BYTE: add("a NUL byte in the value", out); break;
@@ -79,7 +82,8 @@ void config_fault_explain(const struct config_row *row, const struct config_faul
         add("four values expected for each class: class, size, size, seconds", out);
         break;
     case CONFIG_BAD_POLICY:
-    case CONFIG_BAD_UPSTREAM: add(fault->text, out); break;
+    case CONFIG_BAD_UPSTREAM:
+    case CONFIG_BAD_PREFIX: add(fault->text, out); break;
     default: config_format_shown(fault->word, out); explain_word(row, fault->problem, out);
     }
 }
@@ -122,6 +126,8 @@ void config_fault_reply(const struct config_row *row, const struct config_fault 
         add_choices(row, out);
     } else if (fault->problem == CONFIG_BAD_RANGE) {
         reply_range(row, out);
+    } else if (row->type == CONFIG_PREFIXES) {
+        config_fault_explain(row, fault, out);
     } else if ((size_t)fault->problem < sizeof(texts) / sizeof(texts[0]) &&
                texts[fault->problem] != NULL) {
         add(texts[fault->problem], out);

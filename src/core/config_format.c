@@ -62,7 +62,7 @@ static const char *choice_name(const struct config_row *row, int value)
     return choice->name != NULL ? choice->name : "";
 }
 
-static void add_addresses(const struct config_list *list, struct buf *out)
+static void add_list(const struct config_list *list, struct buf *out)
 {
     for (size_t i = 0; i < list->n; i++) {
         if (i > 0)
@@ -125,7 +125,8 @@ void config_format_value(const struct config_row *row, const union config_value 
     case CONFIG_OCTAL: config_format_print(out, "%" PRIo64, (uint64_t)value->number); break;
     case CONFIG_CHOICE: add_word(choice_name(row, value->choice), out); break;
     case CONFIG_TEXT: add_text(row, value->text, out); break;
-    case CONFIG_ADDRESSES: add_addresses(&value->list, out); break;
+    case CONFIG_ADDRESSES:
+    case CONFIG_PREFIXES: add_list(&value->list, out); break;
     case CONFIG_OUTPUT_LIMIT: add_limits(value->limits, out); break;
     case CONFIG_DECIMAL: add_decimal(value->decimal, out); break;
     case CONFIG_POLICIES: config_policy_lines(value->policies, out); break;
@@ -145,7 +146,14 @@ void config_format_file(const struct config_row *row, const union config_value *
         if (value->list.n == 0)
             add_word("\"\"", out);
         else
-            add_addresses(&value->list, out);
+            add_list(&value->list, out);
+        break;
+    case CONFIG_PREFIXES:
+        for (size_t i = 0; i < value->list.n; i++) {
+            add_word(i > 0 ? " " : "", out);
+            config_format_quoted(bytes_of_str(value->list.items[i]), out);
+        }
+        add_word(value->list.n == 0 ? "\"\"" : "", out);
         break;
     case CONFIG_OUTPUT_LIMIT: add_limit_line(value->limits, part, out); break;
     case CONFIG_POLICIES: config_policy_line(value->policies, part, out); break;

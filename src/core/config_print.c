@@ -83,6 +83,7 @@ static void add_kind(const struct config_row *row, struct buf *out)
             config_format_print(out, "%s%s", choice == row->choices ? "" : ", ", choice->name);
         break;
     case CONFIG_ADDRESSES: config_format_print(out, "up to %d addresses", CONFIG_BIND_MAX); break;
+    case CONFIG_PREFIXES: config_format_print(out, "up to %d prefixes", CONFIG_PREFIXES_MAX); break;
     case CONFIG_OUTPUT_LIMIT: add("class size size seconds, repeated", out); break;
     case CONFIG_TEXT:
     case CONFIG_FIXED: add("text", out); break;

@@ -29,6 +29,7 @@
     .type = CONFIG_CHOICE, FIELD(field, enumeration), .choices = (names)
 #define TEXT(field) .type = CONFIG_TEXT, FIELD(field, char *)
 #define ADDRESSES(field) .type = CONFIG_ADDRESSES, FIELD(field, struct config_list)
+#define PREFIXES(field) .type = CONFIG_PREFIXES, FIELD(field, struct config_list)
 
 _Static_assert(sizeof(enum store_policy) == sizeof(int), "choices are written as an int");
 _Static_assert(sizeof(enum config_coherence) == sizeof(int), "choices are written as an int");
@@ -61,6 +62,7 @@ static const struct config_choice fail_modes[] = {
 
 static const struct config_choice coherences[] = {
     {"tracking", CONFIG_COHERENCE_TRACKING},
+    {"broadcast", CONFIG_COHERENCE_BROADCAST},
     {"ttl", CONFIG_COHERENCE_TTL},
     {NULL, 0},
 };
@@ -234,9 +236,18 @@ static const struct config_row rows[] = {
      .text = "Share of the fetches that may be sent once more when the link was lost before their "
              "reply; 0: none."},
     {ROW, .name = "coherence", CHOICE(coherence, enum config_coherence, coherences),
-     .flags = CONFIG_IMMUTABLE | CONFIG_UNKNOWN, .standard = "tracking",
-     .text = "How L1 learns of changes: tracking (the upstream's invalidations) or ttl (not at "
-             "all: values live until l1-ttl)."},
+     .standard = "tracking",
+     .text = "How L1 learns of changes: tracking (the upstream tells once of each key that was "
+             "read), broadcast (it tells of all keys with a broadcast-prefix) or ttl (not at all: "
+             "values live until l1-ttl). Where the upstream can't, the next one in the order "
+             "broadcast, tracking, ttl."},
+    {ROW, .name = "broadcast-prefix", PREFIXES(broadcast_prefix), .standard = "\"\"",
+     .text = "Of keys that coherence broadcast is for; others live until l1-ttl. None may begin "
+             "with another one; empty: all keys."},
+    {ROW, .name = "coherence-retry-interval", INTEGER(coherence_retry_interval_ms, 0, 3600000),
+     .unit = "ms", .standard = "60000",
+     .text = "Time after which the upstream, when it could not do what coherence says, is asked "
+             "for it again; 0: only when the link comes up."},
     {ROW, .name = "l2-touch-interval", INTEGER(l2_touch_interval_s, 0, 86400), .unit = "s",
      .standard = "30",
      .text = "Time in which an upstream that evicts by LRU or LFU is told once of each key that L1 "

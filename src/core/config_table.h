@@ -16,6 +16,7 @@ enum config_type {
     CONFIG_CHOICE,       /* one name of row->choices */
     CONFIG_TEXT,         /* one string */
     CONFIG_ADDRESSES,    /* several addresses to listen on */
+    CONFIG_PREFIXES,     /* several prefixes of keys, none of which begins with another one */
     CONFIG_OUTPUT_LIMIT, /* class hard soft seconds, repeated; other classes keep their limits */
     CONFIG_DECIMAL,      /* digits with a point or none */
     CONFIG_POLICIES,     /* prefix name=value ..., one prefix a line; other prefixes keep theirs */

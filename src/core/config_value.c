@@ -3,12 +3,15 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "core/config_format.h"
 #include "core/config_policy.h"
 #include "upstream/address.h"
+#include "upstream/link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The parts of one call of config_value_parse. */
@@ -171,9 +174,18 @@ static bool is_address(struct bytes word)
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
-static bool parse_addresses(struct parse *parse)
+static void keep_words(struct parse *parse)
 {
     struct config_list list = {NULL, 0};
+    if (parse->n_words > 0)
+        list.items = mem_alloc(parse->n_words * sizeof(*list.items));
+    for (; list.n < parse->n_words; list.n++)
+        list.items[list.n] = copy_word(parse->words[list.n]);
+    parse->value->list = list;
+}
+
+static bool parse_addresses(struct parse *parse)
+{
     if (parse->n_words > CONFIG_BIND_MAX)
         return fail(parse, CONFIG_TOO_MANY, bytes_of(NULL, 0));
     if (!check_words(parse))
@@ -181,11 +193,43 @@ static bool parse_addresses(struct parse *parse)
     for (size_t i = 0; i < parse->n_words; i++)
         if (!is_address(parse->words[i]))
             return fail(parse, CONFIG_BAD_ADDRESS, parse->words[i]);
-    if (parse->n_words > 0)
-        list.items = mem_alloc(parse->n_words * sizeof(*list.items));
-    for (; list.n < parse->n_words; list.n++)
-        list.items[list.n] = copy_word(parse->words[list.n]);
-    parse->value->list = list;
+    keep_words(parse);
+    return true;
+}
+
+static bool fail_prefix(struct parse *parse, struct bytes prefix, const char *what,
+                        const struct bytes *other, const char *why)
+{
+    struct buf text;
+    buf_init(&text);
+    config_format_shown(prefix, &text);
+    config_format_print(&text, "%s", what);
+    if (other != NULL)
+        config_format_shown(*other, &text);
+    config_format_print(&text, "%s", why);
+    snprintf(parse->fault->text, sizeof(parse->fault->text), "%.*s", (int)text.len, text.data);
+    buf_deinit(&text);
+    return fail(parse, CONFIG_BAD_PREFIX, bytes_of(NULL, 0));
+}
+
+/* Redis refuses prefixes that overlap, too: it would tell of a key twice. */
+static bool parse_prefixes(struct parse *parse)
+{
+    const struct bytes *words = parse->words;
+    if (parse->n_words > CONFIG_PREFIXES_MAX)
+        return fail(parse, CONFIG_TOO_MANY, bytes_of(NULL, 0));
+    if (!check_words(parse))
+        return false;
+    for (size_t i = 0; i < parse->n_words; i++) {
+        if (words[i].len > 0 && memchr(words[i].ptr, ' ', words[i].len) != NULL)
+            return fail_prefix(parse, words[i], " has a blank, which separates prefixes here", NULL,
+                               "");
+        for (size_t j = 0; j < parse->n_words; j++)
+            if (j != i && bytes_starts_with(words[j], words[i]))
+                return fail_prefix(parse, words[j], " overlaps with ", &words[i],
+                                   ": no prefix may begin with another one");
+    }
+    keep_words(parse);
     return true;
 }
 
@@ -257,6 +301,7 @@ static bool parse_words(struct parse *parse, const union config_value *current)
     case CONFIG_CHOICE: return parse_choice(parse);
     case CONFIG_TEXT: return parse_text(parse);
     case CONFIG_ADDRESSES: return parse_addresses(parse);
+    case CONFIG_PREFIXES: return parse_prefixes(parse);
     case CONFIG_OUTPUT_LIMIT: return parse_limits(parse);
     case CONFIG_DECIMAL: return parse_decimal(parse);
     case CONFIG_POLICIES: return parse_policies(parse, current->policies);
@@ -265,10 +310,11 @@ static bool parse_words(struct parse *parse, const union config_value *current)
     return false;
 }
 
-/* Most words that any value has: four for each class of client, or CONFIG_BIND_MAX; one more, so
- * that too many are seen. */
-#define WORDS_MAX (CONFIG_BIND_MAX + 1)
+/* Most words that any value has; one more, so that too many are seen. */
+#define WORDS_MAX (CONFIG_PREFIXES_MAX + 1)
 _Static_assert(4 * CONFIG_CLIENT_CLASSES < WORDS_MAX, "all classes fit");
+_Static_assert(CONFIG_BIND_MAX < WORDS_MAX, "all addresses fit");
+_Static_assert(CONFIG_PREFIXES_MAX == LINK_PREFIXES_MAX, "the link takes as many prefixes");
 
 /* Cuts one word at its blanks, as Redis does for a value of several words that comes as one.
  * Returns the number of words. */
@@ -287,13 +333,18 @@ static size_t cut_word(struct bytes word, struct bytes *words)
     return n;
 }
 
+static bool is_list(const struct config_row *row)
+{
+    return row->type == CONFIG_ADDRESSES || row->type == CONFIG_PREFIXES;
+}
+
 bool config_value_parse(const struct config_row *row, const struct bytes *words, size_t n_words,
                         const union config_value *current, union config_value *value,
                         struct config_fault *fault)
 {
     struct bytes cut[WORDS_MAX];
     struct parse parse = {row, words, n_words, value, fault};
-    bool several = row->type == CONFIG_ADDRESSES || row->type == CONFIG_OUTPUT_LIMIT;
+    bool several = is_list(row) || row->type == CONFIG_OUTPUT_LIMIT;
     memset(value, 0, sizeof(*value));
     if (n_words == 0 || (!several && row->type != CONFIG_POLICIES && n_words != 1))
         return fail(&parse, CONFIG_BAD_COUNT, bytes_of(NULL, 0));
@@ -328,7 +379,7 @@ void config_value_release(const struct config_row *row, union config_value *valu
 {
     if (row->type == CONFIG_TEXT) {
         release_text(value->text);
-    } else if (row->type == CONFIG_ADDRESSES) {
+    } else if (is_list(row)) {
         for (size_t i = 0; i < value->list.n; i++)
             mem_free(value->list.items[i]);
         mem_free(value->list.items);
@@ -369,7 +420,7 @@ bool config_value_equal(const struct config_row *row, const union config_value *
 {
     if (row->type == CONFIG_TEXT)
         return strcmp(a->text, b->text) == 0;
-    if (row->type == CONFIG_ADDRESSES)
+    if (is_list(row))
         return equal_lists(&a->list, &b->list);
     if (row->type == CONFIG_POLICIES)
         return config_policy_equal(a->policies, b->policies);

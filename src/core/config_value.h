@@ -37,6 +37,7 @@ enum config_problem {
     CONFIG_BAD_ADDRESS,
     CONFIG_BAD_UPSTREAM,
     CONFIG_BAD_POLICY,
+    CONFIG_BAD_PREFIX,
     CONFIG_TOO_MANY,
     CONFIG_TOO_LONG,
     CONFIG_NUL_BYTE,
@@ -46,7 +47,7 @@ enum config_problem {
     CONFIG_BAD_FIXED
 };
 
-/* Room for the reason of CONFIG_BAD_UPSTREAM or CONFIG_BAD_POLICY. */
+/* Room for the reason of CONFIG_BAD_UPSTREAM, CONFIG_BAD_POLICY or CONFIG_BAD_PREFIX. */
 #define CONFIG_REASON_SIZE 256
 
 /* What is wrong. */

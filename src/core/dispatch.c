@@ -45,9 +45,9 @@ static bool is_refused_by_busy(const struct call *call)
 }
 
 /* While its scripts are in flight, or keys are watched, a client reads from L2 only. */
-static bool must_bypass_l1(const struct client *client)
+static bool must_bypass_l1(struct client *client)
 {
-    return client->n_scripts > 0 || client->watch != NULL;
+    return client_passes_l1_by(client) || client->watch != NULL;
 }
 
 /* True for what must wait until the client's earlier commands are answered, because it runs on another link than they. */

@@ -60,6 +60,8 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
 {
     snapshot->link_state = "none";
     snapshot->breaker = "none";
+    snapshot->coherence = "none";
+    snapshot->coherence_configured = "none";
     if (larder->link == NULL)
         return;
     snapshot->has_link = true;
@@ -69,6 +71,10 @@ static void take_link(struct stats_snapshot *snapshot, const struct larder *lard
     if (larder->pinned != NULL)
         pinned_read_figures(larder->pinned, &snapshot->pinned);
     snapshot->link_up = link_state_is_up(snapshot->link.state);
+    snapshot->link_tracking = snapshot->link.tracking != LINK_TRACKING_NONE;
+    snapshot->coherence_configured = link_tracking_name(snapshot->link.tracking_wanted);
+    if (snapshot->link_up)
+        snapshot->coherence = link_tracking_name(snapshot->link.tracking);
     snapshot->link_state_age_ms = larder_now_ms(larder) - snapshot->link.state_since_ms;
     snprintf(snapshot->link_name, sizeof(snapshot->link_name), "%s", link_get_name(larder->link));
     snprintf(snapshot->link_version, sizeof(snapshot->link_version), "%s",

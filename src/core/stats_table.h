@@ -60,6 +60,10 @@ struct stats_snapshot {
     char link_name[160];      /* "host:port", cut */
     char link_version[32];
     bool link_up;
+    bool link_tracking;    /* in whatever mode */
+    const char *coherence; /* in force: as in the directive, "none" while the link isn't up;
+                                      * borrowed for ever */
+    const char *coherence_configured; /* the same, as wanted */
     int64_t link_state_age_ms;
     struct pinned_figures pinned; /* zero without a link */
     struct larder_stats larder;

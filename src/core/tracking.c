@@ -180,11 +180,9 @@ void tracking_add(struct tracking *tracking, struct tracker *tracker, struct byt
     evict(tracking, 1);
 }
 
-bool tracking_is_in_force(const struct tracking *tracking)
+bool tracking_is_told(const struct tracking *tracking, struct bytes key)
 {
-    struct link_figures figures;
-    link_read_figures(tracking->larder->link, &figures);
-    return figures.tracking && link_state_is_up(figures.state);
+    return link_tracks(tracking->larder->link, key);
 }
 
 /* Clients */

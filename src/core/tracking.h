@@ -8,7 +8,8 @@
  *  - when the reply of L2 is there: what L2 said of the key earlier was older than the reply.
  * A push to a client goes behind all replies that wait, since these may be older than the change.
  * What is read where L2 does not track it (a transaction on a link of its own, a link without
- * tracking, the loss of the link in between) is invalidated right behind its reply.
+ * tracking or that broadcasts other prefixes, the loss of the link in between) is invalidated right
+ * behind its reply.
  *
  * BCAST. A second link, there while any client broadcasts, tracks all of L2's keys in that mode;
  * what it tells leaves L1 too, so that nobody who hears of a change reads the older value again.
@@ -40,7 +41,7 @@ void tracking_destroy(struct tracking *tracking);
  * tracking). */
 void tracking_flush(struct loop *loop, void *ctx);
 
-/* After a change of configuration: credentials, time-outs, whether the link tracks. */
+/* After a change of configuration: credentials and time-outs. */
 void tracking_configure(struct tracking *tracking);
 
 /* Clients */

@@ -103,12 +103,13 @@ static bool ask_options(struct tracking *tracking, struct link_options *options)
     memset(options, 0, sizeof(*options));
     if (!tracking->link_options(tracking->larder, options))
         return false;
-    options->tracking = false;
+    options->tracking = LINK_TRACKING_NONE;
     options->plain = true;
     return true;
 }
 
-static const struct link_handlers handlers = {on_key, on_all, on_up, on_down, NULL};
+static const struct link_handlers handlers = {
+    .on_invalidate = on_key, .on_invalidate_all = on_all, .on_up = on_up, .on_down = on_down};
 
 bool tracking_begin_bcast(struct tracking *tracking, link_reply_fn *fn, void *ctx)
 {
@@ -148,8 +149,6 @@ void tracking_flush(struct loop *loop, void *ctx)
 void tracking_configure(struct tracking *tracking)
 {
     struct link_options options;
-    if (!tracking->larder->config.l1_enabled)
-        tracking_lose_all(tracking); /* the link does not track any more */
     if (tracking->bcast == NULL || !ask_options(tracking, &options))
         return;
     link_configure(tracking->bcast, &options);

@@ -21,7 +21,7 @@ struct tracked {
     uint64_t epoch;          /* tracking->epoch when the command was executed */
     struct buf keys;         /* records of length and bytes */
     size_t n;
-    bool is_elsewhere; /* L2 does not track what it read */
+    bool is_elsewhere; /* read on a link of its own, where L2 does not track */
     bool is_write;     /* these are the keys that a NOLOOP client writes */
     bool has_changed;  /* ... and L2's reply says that it did */
 };
@@ -66,7 +66,7 @@ void tracking_add(struct tracking *tracking, struct tracker *tracker, struct byt
 /* Forgets some of the keys beyond a limit that was lowered; asks for another turn when there are more. */
 void tracking_trim(struct tracking *tracking);
 
-/* True when L2 (or, alone, larder itself) tells of every key read from now on. */
-bool tracking_is_in_force(const struct tracking *tracking);
+/* True when L2 tells of a change of this key, if it is read now. */
+bool tracking_is_told(const struct tracking *tracking, struct bytes key);
 
 #endif

@@ -94,12 +94,14 @@ static bool note(struct tracked *tracked, const struct call *call, bool is_exec)
     return collect(tracked, command, call->argv, call->argc, true);
 }
 
-static void add_all(struct tracked *tracked)
+/* Notes the keys that L2 tells of. */
+static void add_told(struct tracked *tracked)
 {
     struct bytes key;
     size_t offset = 0;
     while (tracked->tracker->client != NULL && tracked_next_key(tracked, &offset, &key))
-        tracking_add(tracked->tracking, tracked->tracker, key);
+        if (tracking_is_told(tracked->tracking, key))
+            tracking_add(tracked->tracking, tracked->tracker, key);
 }
 
 void tracking_before(struct call *call)
@@ -119,7 +121,6 @@ void tracking_before(struct call *call)
     tracked->tracking = tracking;
     tracked->tracker = tracker_ref(tracker);
     tracked->epoch = tracking->epoch;
-    tracked->is_elsewhere = !tracking_is_in_force(tracking);
     if (!note(tracked, call, is_exec)) {
         client_close(call->client, "out of memory for the keys that it tracks");
         tracked->n = 0;
@@ -130,7 +131,7 @@ void tracking_before(struct call *call)
     }
     /* What L1 answers, or a fetch that began earlier, L2 tracks already. */
     if ((call->command->flags & COMMAND_CACHED) && !tracked->is_elsewhere)
-        add_all(tracked);
+        add_told(tracked);
     if (call->client->tracker == tracker)
         tracker->pending = tracked;
     else
@@ -189,14 +190,14 @@ void tracking_finish(struct tracked *tracked)
         become_own(tracking, tracked);
         return;
     }
-    if (!tracked->is_write && !tracked->is_elsewhere && tracked->epoch == tracking->epoch &&
-        tracking_is_in_force(tracking)) {
-        add_all(tracked);
-    } else if (!tracked->is_write) {
-        struct bytes key;
-        size_t offset = 0;
-        while (tracked_next_key(tracked, &offset, &key))
+    bool is_known = !tracked->is_elsewhere && tracked->epoch == tracking->epoch;
+    struct bytes key;
+    size_t offset = 0;
+    while (!tracked->is_write && tracked_next_key(tracked, &offset, &key)) {
+        if (!is_known || !tracking_is_told(tracking, key))
             tracking_send(tracking, tracker, &key, 1);
+        else if (tracker->client != NULL)
+            tracking_add(tracking, tracker, key);
     }
     tracked_free(tracked);
 }

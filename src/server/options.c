@@ -30,11 +30,36 @@ static char *copy_unless_empty(const char *text)
     return text[0] != '\0' ? mem_strdup(text) : NULL;
 }
 
+static enum link_tracking tracking_of(const struct config *config)
+{
+    if (!config->l1_enabled)
+        return LINK_TRACKING_NONE;
+    switch (config->coherence) {
+    case CONFIG_COHERENCE_BROADCAST: return LINK_TRACKING_BROADCAST;
+    case CONFIG_COHERENCE_TRACKING: return LINK_TRACKING_KEYS;
+    case CONFIG_COHERENCE_TTL: break;
+    }
+    return LINK_TRACKING_NONE;
+}
+
+static void copy_prefixes(const struct config_list *list, struct link_options *options)
+{
+    options->n_prefixes = list->n;
+    options->prefixes = NULL;
+    if (list->n == 0)
+        return;
+    options->prefixes = mem_alloc(list->n * sizeof(*options->prefixes));
+    for (size_t i = 0; i < list->n; i++)
+        options->prefixes[i] = mem_strdup(list->items[i]);
+}
+
 void options_link_settings(const struct config *config, struct link_options *options)
 {
     options->username = copy_unless_empty(config->upstream_username);
     options->password = copy_unless_empty(config_secret_password(config));
-    options->tracking = config->l1_enabled && config->coherence == CONFIG_COHERENCE_TRACKING;
+    options->tracking = tracking_of(config);
+    options->tracking_retry_ms = config->coherence_retry_interval_ms;
+    copy_prefixes(&config->broadcast_prefix, options);
     options->timeout_ms = config->upstream_timeout_ms;
     options->connect_timeout_ms = config->upstream_connect_timeout_ms;
     options->ping_interval_ms = config->upstream_ping_interval_ms;

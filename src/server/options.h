@@ -9,7 +9,7 @@
 
 void options_tier(const struct config *config, struct tier_options *options);
 
-/* All of a link but its address: times, limits, tracking, credentials (owned by the options). */
+/* All of a link but its address: times, limits, tracking and its prefixes, credentials (owned by the options). */
 void options_link_settings(const struct config *config, struct link_options *options);
 
 /* All of a link: parses `upstream`. On failure writes why (without a secret) and returns false. */

@@ -12,7 +12,7 @@ enum drop_reason {
     DROP_INVALIDATION, /* L2 said that it has changed */
     DROP_COMMAND,      /* CACHE INVALIDATE or CACHE POLICY */
     DROP_FLUSH, /* with its whole database: FLUSHDB, FLUSHALL, SWAPDB, CACHE FLUSH, a write of unknown keys */
-    DROP_LINK, /* the link that it was read on was lost */
+    DROP_LINK, /* the link that it was read on was lost, or tracks otherwise */
 };
 
 #define DROPS_SLOTS 4096

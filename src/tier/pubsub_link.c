@@ -194,7 +194,7 @@ static bool ask_options(struct pubsub *pubsub, struct link_options *options)
     memset(options, 0, sizeof(*options));
     if (!pubsub->handlers->link_options(pubsub->owner, options))
         return false;
-    options->tracking = false;
+    options->tracking = LINK_TRACKING_NONE;
     options->plain = true;
     pubsub->timeout_ms = options->timeout_ms;
     return true;
@@ -202,8 +202,11 @@ static bool ask_options(struct pubsub *pubsub, struct link_options *options)
 
 static void open_link(struct pubsub *pubsub)
 {
-    static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_up, on_down,
-                                                  on_push};
+    static const struct link_handlers handlers = {.on_invalidate = on_invalidate,
+                                                  .on_invalidate_all = on_invalidate_all,
+                                                  .on_up = on_up,
+                                                  .on_down = on_down,
+                                                  .on_push = on_push};
     struct link_options options;
     if (ask_options(pubsub, &options))
         pubsub->link = link_create(pubsub->loop, &options, &handlers, pubsub);

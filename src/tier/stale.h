@@ -56,7 +56,7 @@ bool stale_is_passing(struct bytes error);
 /* What becomes of the answer to a refresh that nobody waits for: nothing, L1 has it. */
 void stale_on_refreshed(void *ctx, enum tier_answer answer, struct bytes bytes);
 
-/* The link is lost: what was read on it is no longer fresh. */
+/* The link is lost, or tracks otherwise: what was read on it is no longer fresh. */
 void stale_on_link_down(struct tier *tier);
 
 #endif

@@ -63,8 +63,27 @@ static void on_link_down(void *ctx)
         tier->on_all_changed(tier->on_changed_ctx);
 }
 
-static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_link_up,
-                                              on_link_down, NULL};
+/* What L1 holds was read before: it may be that nobody tells of its changes. */
+static void on_link_tracking(void *ctx)
+{
+    struct tier *tier = ctx;
+    size_t n = tier_flush_hard(tier);
+    stale_on_link_down(tier);
+    fetch_doom_all(tier, -1, DOOM_BY_MODE);
+    tier->counters.flushes_mode++;
+    LOG(LOG_VERBOSE, "Dropped %zu entries of L1: coherence is %s now", n,
+        link_tracking_name(link_get_tracking(tier->link)));
+    if (tier->on_all_changed != NULL)
+        tier->on_all_changed(tier->on_changed_ctx);
+}
+
+static const struct link_handlers handlers = {
+    .on_invalidate = on_invalidate,
+    .on_invalidate_all = on_invalidate_all,
+    .on_up = on_link_up,
+    .on_down = on_link_down,
+    .on_tracking = on_link_tracking,
+};
 
 /* Life cycle */
 

@@ -6,7 +6,8 @@
  *
  * Coherence rules (doc/design.md proves them): all fills travel on the one tracking link, in order with the invalidations.
  *  - A push that comes between a fetch's value and its PTTL dooms the fetch: its value goes to the waiters, not into L1. A push
- *    before the value is older than the value.
+ *    before the value is older than the value, but in the broadcast mode it dooms the fetch all the same.
+ *  - What was read before a change of the mode of coherence goes with it: nobody may tell of its changes.
  *  - A write dooms the fetches that were sent before it; a read after it starts a new one behind it on the link.
  *  - The loss of the link makes every entry unreachable before anything else is served.
  *  - A fill's deadline counts from the moment the fetch was given to the link, so that it is never late.
@@ -82,6 +83,7 @@ struct tier_counters {
     uint64_t dropped_by_write;
     uint64_t flushes_link;  /* whole L1, by the loss of the link */
     uint64_t flushes_push;  /* by FLUSHALL or FLUSHDB at L2 */
+    uint64_t flushes_mode;  /* because the mode of coherence changed */
     uint64_t flushes_write; /* by a write with unknown keys, or of a whole database */
     uint64_t touches;       /* keys named to L2 because L1 was hit for them; see touch.h */
     uint64_t touch_commands;
@@ -112,7 +114,7 @@ struct link *tier_link(struct tier *tier); /* NULL: L1 alone */
 void tier_on_up(struct tier *tier, void (*fn)(void *ctx), void *ctx);
 
 /* Called, after L1 has dropped it, for each key that L2 says has changed (`key` is borrowed for the call), and when all may have:
- * L2 was flushed, or the link is lost. One observer. */
+ * L2 was flushed, the link is lost, or the mode of coherence has changed. One observer. */
 void tier_on_invalidate(struct tier *tier, void (*fn)(void *ctx, struct bytes key),
                         void (*fn_all)(void *ctx), void *ctx);
 

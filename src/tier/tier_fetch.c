@@ -58,9 +58,19 @@ void fetch_forgo(struct fetch *fetch)
     leave_table(fetch);
 }
 
+/* True when what is read for the fetch from now on is new enough. */
+static bool is_ahead_of(const struct fetch *fetch, enum doom why)
+{
+    if (fetch->has_value)
+        return false;
+    if (why == DOOM_BY_PUSH)
+        return link_get_tracking(fetch->tier->link) != LINK_TRACKING_BROADCAST;
+    return why == DOOM_BY_MODE;
+}
+
 static void doom(struct fetch *fetch, enum doom why)
 {
-    if (why == DOOM_BY_PUSH && !fetch->has_value)
+    if (is_ahead_of(fetch, why))
         return;
     fetch_forgo(fetch);
     if (why == DOOM_BY_WRITE)

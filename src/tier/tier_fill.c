@@ -10,14 +10,6 @@ static int64_t now_ms(const struct tier *tier)
     return tier->loop->clock.mono_ms;
 }
 
-/* True when L2 tells of changes. */
-static bool is_tracked(const struct tier *tier)
-{
-    struct link_figures figures;
-    link_read_figures(tier->link, &figures);
-    return figures.tracking;
-}
-
 /* The time that larder gives a value, at most; 0: no limit. Negative: it may not be kept. */
 static int64_t cap_of(const struct fetch *fetch, const struct policy *policy, int64_t pttl)
 {
@@ -28,7 +20,7 @@ static int64_t cap_of(const struct fetch *fetch, const struct policy *policy, in
         if (cap == 0)
             return -1;
     }
-    if (cap == 0 && !is_tracked(tier))
+    if (cap == 0 && !link_tracks(tier->link, bytes_of(fetch->key, fetch->key_len)))
         return -1; /* nothing would end it but its own deadline, whatever happens to the key */
     if (fetch->ttl_cap_ms > 0 && (cap == 0 || fetch->ttl_cap_ms < cap))
         cap = fetch->ttl_cap_ms;

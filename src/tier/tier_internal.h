@@ -98,10 +98,12 @@ struct tier {
     void *on_changed_ctx;
 };
 
-enum doom { DOOM_BY_WRITE, DOOM_BY_PUSH, DOOM_BY_LOSS };
+enum doom { DOOM_BY_WRITE, DOOM_BY_PUSH, DOOM_BY_LOSS, DOOM_BY_MODE };
 
 /* Takes a key's fetch out of the table, so that it fills nothing and nobody joins it. A push dooms only those that have their value:
- * on the tracking link, a push before the value tells of a change that the value has seen already. */
+ * on the tracking link, a push before the value tells of a change that the value has seen already. Those of the broadcast mode, which
+ * L2 collects until the end of its loop's turn, doom either way: that needs no order between pushes and replies. A change of the mode
+ * dooms those that have their value, since L2's yes to it stands before what it tells of. */
 void fetch_doom_key(struct tier *tier, unsigned db, struct bytes key, uint64_t hash, enum doom why);
 void fetch_doom_key_everywhere(struct tier *tier, struct bytes key, uint64_t hash, enum doom why);
 /* The same for all fetches of a database, or of all (db < 0). */

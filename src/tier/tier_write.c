@@ -165,6 +165,11 @@ static void on_allocated(void *ctx, enum tier_answer answer, struct bytes bytes)
 void tier_write_allocate(struct tier *tier, unsigned db, struct bytes raw, struct bytes key,
                          uint64_t hash, tier_reply_fn *fn, void *ctx)
 {
+    if (link_get_tracking(tier->link) == LINK_TRACKING_BROADCAST && link_tracks(tier->link, key)) {
+        /* L2's push for the write itself comes behind the value, and would drop it. */
+        tier_write(tier, db, raw, TIER_KEYS, &key, 1, fn, ctx);
+        return;
+    }
     struct allocation *allocation = mem_zalloc(sizeof(*allocation));
     allocation->tier = tier;
     allocation->fn = fn;

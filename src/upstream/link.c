@@ -148,6 +148,7 @@ struct link *link_create(struct loop *loop, struct link_options *options,
         link->resolver = resolver_create(loop);
     if (getrandom(&link->jitter, sizeof(link->jitter), GRND_NONBLOCK) < 0)
         link->jitter = (uint64_t)clock_read_ns();
+    link->settled = link->options.tracking;
     breaker_init(&link->breaker, &link->options.breaker);
     timer_init(&link->retry, link_on_retry, link);
     timer_init(&link->tick, link_on_tick, link);
@@ -164,6 +165,15 @@ void link_begin(struct link *link)
     timer_arm(&link->loop->timers, &link->retry, link_now_ms(link));
 }
 
+static void free_prefixes(struct link_options *options)
+{
+    for (size_t i = 0; i < options->n_prefixes; i++)
+        mem_free(options->prefixes[i]);
+    mem_free(options->prefixes);
+    options->prefixes = NULL;
+    options->n_prefixes = 0;
+}
+
 static void free_secret(char *secret)
 {
     if (secret != NULL)
@@ -177,6 +187,11 @@ void link_options_copy(struct link_options *to, const struct link_options *from)
     address_copy(&to->address, &from->address);
     to->username = from->username != NULL ? mem_strdup(from->username) : NULL;
     to->password = from->password != NULL ? mem_strdup(from->password) : NULL;
+    if (from->n_prefixes == 0)
+        return;
+    to->prefixes = mem_alloc(from->n_prefixes * sizeof(*to->prefixes));
+    for (size_t i = 0; i < from->n_prefixes; i++)
+        to->prefixes[i] = mem_strdup(from->prefixes[i]);
 }
 
 void link_options_deinit(struct link_options *options)
@@ -184,6 +199,7 @@ void link_options_deinit(struct link_options *options)
     address_deinit(&options->address);
     free_secret(options->username);
     free_secret(options->password);
+    free_prefixes(options);
     memset(options, 0, sizeof(*options));
 }
 
@@ -205,28 +221,26 @@ void link_destroy(struct link *link)
     buf_deinit(&link->reply);
     buf_deinit(&link->command_table);
     buf_deinit(&link->busy);
-    address_deinit(&link->options.address);
-    mem_free(link->options.username);
-    free_secret(link->options.password);
+    link_options_deinit(&link->options);
     mem_free(link);
 }
 
-static void on_tracking_changed(void *ctx, enum link_outcome outcome, struct bytes reply)
+/* Takes over the mode of tracking and its prefixes. Returns true when L2 has to be told. */
+static bool replace_tracking(struct link *link, struct link_options *options)
 {
-    struct link *link = ctx;
-    if (outcome == LINK_REPLY)
-        link->figures.tracking = link->options.tracking && reply.ptr[0] == '+';
-}
-
-/* Switches tracking on a live link. What is sent behind this is tracked, or not, as wanted. */
-static void change_tracking(struct link *link, bool tracking)
-{
-    struct bytes on = BYTES("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\nON\r\n");
-    struct bytes off = BYTES("*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n");
-    link->options.tracking = tracking;
-    if (link->figures.state == LINK_READY && !link->use_resp2)
-        give(link, link->db, tracking ? on : off,
-             (struct link_op){.fn = on_tracking_changed, .ctx = link, .flags = OP_OWN});
+    bool same = link->options.tracking == options->tracking &&
+                (options->tracking != LINK_TRACKING_BROADCAST ||
+                 link->options.n_prefixes == options->n_prefixes);
+    for (size_t i = 0;
+         same && options->tracking == LINK_TRACKING_BROADCAST && i < options->n_prefixes; i++)
+        same = strcmp(link->options.prefixes[i], options->prefixes[i]) == 0;
+    link->options.tracking = options->tracking;
+    free_prefixes(&link->options);
+    link->options.prefixes = options->prefixes;
+    link->options.n_prefixes = options->n_prefixes;
+    options->prefixes = NULL;
+    options->n_prefixes = 0;
+    return !same;
 }
 
 static void replace_text(char **text, char *by)
@@ -248,8 +262,8 @@ void link_configure(struct link *link, struct link_options *options)
     breaker_configure(&link->breaker, &options->breaker);
     replace_text(&link->options.username, options->username);
     replace_text(&link->options.password, options->password);
-    if (link->options.tracking != options->tracking)
-        change_tracking(link, options->tracking);
+    link->options.tracking_retry_ms = options->tracking_retry_ms;
+    link_tracking_configured(link, replace_tracking(link, options));
     link_arm_tick(link);
 }
 
@@ -270,6 +284,7 @@ void link_read_figures(const struct link *link, struct link_figures *figures)
 {
     *figures = link->figures;
     figures->inflight = link->ops.n;
+    figures->tracking_wanted = link->options.tracking;
     figures->breaker = link->breaker.state;
     figures->breaker_transitions = link->breaker.transitions;
     figures->breaker_opened = link->breaker.opened;
@@ -280,6 +295,7 @@ void link_reset_counters(struct link *link)
     struct link_figures *f = &link->figures;
     f->commands = f->replies = f->errors = f->timeouts = f->failures = f->connects_failed = 0;
     link->breaker.transitions = link->breaker.opened = 0;
+    f->step_downs = f->step_ups = f->tracking_losses = 0;
     f->invalidations = f->invalidations_all = f->bytes_out = f->bytes_in = f->reads = f->writes = 0;
 }
 

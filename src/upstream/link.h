@@ -27,6 +27,16 @@ enum link_outcome {
     LINK_LATE, /* only for operations that asked for it: the reply came after the deadline and LINK_FAILED */
 };
 
+/* How L2 tells of changes; a larger one is better where it can be had. */
+enum link_tracking {
+    LINK_TRACKING_NONE,      /* not at all */
+    LINK_TRACKING_KEYS,      /* of keys that were read on the link, once each: CLIENT TRACKING ON */
+    LINK_TRACKING_BROADCAST, /* of all keys with one of the prefixes, always: BCAST */
+};
+
+/* Prefixes of LINK_TRACKING_BROADCAST; each costs a comparison for every value that L1 keeps. */
+#define LINK_PREFIXES_MAX 64
+
 /* `reply` is borrowed for the call and is whole lines. */
 typedef void link_reply_fn(void *ctx, enum link_outcome outcome, struct bytes reply);
 
@@ -43,19 +53,25 @@ struct link_handlers {
     /* Any other push, whole, such as a message of a subscription; NULL: nobody wants them. Borrowed
      * for the call. */
     void (*on_push)(void *ctx, struct bytes push);
+    /* The mode of tracking has changed while the link is READY: what was read before is not tracked
+     * any more. NULL: nobody wants to know. */
+    void (*on_tracking)(void *ctx);
 };
 
 struct link_options {
-    struct address address;     /* taken */
-    char *username;             /* owned; NULL: as in address, else "default" */
-    char *password;             /* owned; NULL: as in address */
-    bool tracking;              /* CLIENT TRACKING ON */
-    bool plain;                 /* only logs in: for links beside the main one */
-    bool once;                  /* never connects a second time */
-    bool held;                  /* does not connect before link_begin */
-    int64_t timeout_ms;         /* of an operation */
-    int64_t connect_timeout_ms; /* to READY */
-    int64_t ping_interval_ms;   /* a link that was silent that long is pinged */
+    struct address address;      /* taken */
+    char *username;              /* owned; NULL: as in address, else "default" */
+    char *password;              /* owned; NULL: as in address */
+    enum link_tracking tracking; /* where L2 can't, the next lower one that it can */
+    char **prefixes;             /* owned, and its NUL-terminated texts; none: all keys */
+    size_t n_prefixes;           /* at most LINK_PREFIXES_MAX */
+    int64_t tracking_retry_ms;   /* from stepping down to trying again; 0: never */
+    bool plain;                  /* only logs in: for links beside the main one */
+    bool once;                   /* never connects a second time */
+    bool held;                   /* does not connect before link_begin */
+    int64_t timeout_ms;          /* of an operation */
+    int64_t connect_timeout_ms;  /* to READY */
+    int64_t ping_interval_ms;    /* a link that was silent that long is pinged */
     int64_t backoff_min_ms;
     int64_t backoff_max_ms;
     size_t max_inflight;            /* operations not yet answered */
@@ -68,9 +84,13 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_HANDSHAKE, LINK_READY };
 /* For INFO, UPSTREAM LIST and CACHE STATS L2; counters since link_reset_counters. */
 struct link_figures {
     enum link_state state;
-    bool tracking;          /* in force on the link */
-    int64_t state_since_ms; /* monotonic */
-    char last_error[160];   /* why it went down last; never a secret */
+    enum link_tracking tracking;        /* in force on the link */
+    enum link_tracking tracking_wanted; /* by the options */
+    uint64_t step_downs;                /* from a mode that L2 can't do, or did not do */
+    uint64_t step_ups;                  /* back */
+    uint64_t tracking_losses;           /* times that L2 was found not to track any more */
+    int64_t state_since_ms;             /* monotonic */
+    char last_error[160];               /* why it went down last; never a secret */
     size_t inflight;
     uint64_t epoch; /* how often it came up */
     uint64_t commands;
@@ -181,6 +201,26 @@ bool link_is_available(const struct link *link);
 /* True when the link can't take another operation now; readers of clients should pause. */
 bool link_is_full(const struct link *link);
 
+/* "broadcast", "tracking", "ttl"; borrowed for ever. */
+const char *link_tracking_name(enum link_tracking tracking);
+
+/* The mode in force; LINK_TRACKING_NONE unless the link is READY. */
+enum link_tracking link_get_tracking(const struct link *link);
+
+/* True when L2 tells of changes of this key, if it is read now. */
+bool link_tracks(const struct link *link, struct bytes key);
+
+/* A place in the stream of replies, behind what has been read until now. */
+struct link_fence {
+    uint64_t epoch;
+    uint64_t given;
+};
+struct link_fence link_set_fence(const struct link *link);
+/* True when a command that was given after the fence was set has been answered (or the link was
+ * lost): then all pushes have come that L2 had to send for what ran before the fence, those of
+ * LINK_TRACKING_BROADCAST too, which it sends at the end of its loop's turn. */
+bool link_is_past_fence(const struct link *link, struct link_fence fence);
+
 /* Takes the link down at the end of the turn: a reply has come that its command can't have, so
  * replies and commands may be out of step. May be called from a callback. */
 void link_distrust(struct link *link, const char *why);
@@ -212,7 +252,8 @@ void link_ask_policy(struct link *link);
 const char *link_get_name(const struct link *link);
 
 /* Takes over the options but the address, which stays as it is. Times and limits count from now,
- * tracking for what is sent from now on, user name and password (taken) from the next login. */
+ * tracking and prefixes (taken) for what is sent from now on, user name and password (taken) from
+ * the next login. */
 void link_configure(struct link *link, struct link_options *options);
 
 #endif

@@ -66,7 +66,7 @@ bool link_take_refused_db(struct link *link)
 
 bool link_check_refused_db(struct link *link)
 {
-    if (link->reply.data[0] == '-' || (link_ops_at(&link->ops, 0)->flags & OP_INTERNAL))
+    if (link->reply.data[0] == '-' || (link_ops_at(&link->ops, 0)->flags & (OP_INTERNAL | OP_OWN)))
         return true;
     link_set_error(link, "the upstream refused SELECT and ran what came behind it");
     return false;

@@ -31,8 +31,7 @@ static int64_t next_backoff(struct link *link)
     }
     link->backoff_ms =
         wait * 2 < link->options.backoff_max_ms ? wait * 2 : link->options.backoff_max_ms;
-    link->jitter = link->jitter * 6364136223846793005u + 1442695040888963407u;
-    return wait - (int64_t)((link->jitter >> 33) % (uint64_t)(wait / 4 + 1));
+    return wait - link_random(link, wait / 4);
 }
 
 /* Starts the next attempt after `wait_ms`. */
@@ -68,10 +67,13 @@ void link_take_down(struct link *link)
     link->backlog.len = 0;
     link->given = 0;
     link->written = 0;
+    link->answered = 0;
     link->db = 0;
     int64_t lasted_ms = link_now_ms(link) - link->figures.state_since_ms;
     link_set_state(link, LINK_DOWN);
-    link->figures.tracking = false;
+    link->figures.tracking = LINK_TRACKING_NONE;
+    link->n_asked = 0;
+    link->must_switch = false;
     link->db_refused = false;
     if (!link->retry_soon)
         link->is_busy = false;
@@ -119,14 +121,15 @@ void link_come_up(struct link *link)
     link->ping_sent = false;
     link->proven_ms = link_now_ms(link);
     link->figures.epoch++;
-    LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, tracking %s",
+    LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, coherence %s",
         link->name, link->version[0] != '\0' ? link->version : "of unknown version",
-        link->figures.tracking ? "on" : "off");
+        link_tracking_name(link->figures.tracking));
     if (link->backlog.len > 0 && !link_append(link, link->backlog.data, link->backlog.len)) {
         link_set_error(link, "out of memory");
         link->broken = true;
     }
     buf_deinit(&link->backlog);
+    link_tracking_up(link);
     link->handlers->on_up(link->ctx);
 }
 

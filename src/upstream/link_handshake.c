@@ -2,7 +2,7 @@
  *
  *     HELLO 3 [AUTH user password] SETNAME larder     RESP3, login, L2's version
  *     CLIENT SETINFO LIB-NAME larder                  unknown before Redis 7.2: any answer is fine
- *     CLIENT TRACKING ON                              refused: entries live by their TTL only
+ *     CLIENT TRACKING ON [BCAST [PREFIX p ...]]       refused: the next lower mode is asked for
  *     CONFIG GET databases                            forbidden: the configured number stands
  *     COMMAND                                         names, flags, arity and keys of all commands
  *
@@ -68,20 +68,24 @@ static bool say_login(struct link *link)
     return say(link, STEP_IGNORE, setname, 3);
 }
 
+static bool say_tracking(struct link *link)
+{
+    struct bytes argv[LINK_TRACKING_ARGS];
+    return link->asked == LINK_TRACKING_NONE ||
+           say(link, STEP_TRACKING, argv, link_tracking_command(link, argv));
+}
+
 /* Says everything, in RESP3 or RESP2 as use_resp2 tells. */
 static bool say_all(struct link *link)
 {
     struct bytes setinfo[] = {BYTES("CLIENT"), BYTES("SETINFO"), BYTES("LIB-NAME"),
                               BYTES("larder")};
-    struct bytes tracking[] = {BYTES("CLIENT"), BYTES("TRACKING"), BYTES("ON")};
     struct bytes databases[] = {BYTES("CONFIG"), BYTES("GET"), BYTES("databases")};
     struct bytes policy[] = {BYTES("CONFIG"), BYTES("GET"), BYTES("maxmemory-policy")};
     struct bytes command[] = {BYTES("COMMAND")};
-    bool want_tracking = link->options.tracking && !link->use_resp2;
     if (link->options.plain)
         return say_login(link);
-    return say_login(link) && say(link, STEP_IGNORE, setinfo, 4) &&
-           (!want_tracking || say(link, STEP_TRACKING, tracking, 3)) &&
+    return say_login(link) && say(link, STEP_IGNORE, setinfo, 4) && say_tracking(link) &&
            say(link, STEP_DATABASES, databases, 3) && say(link, STEP_POLICY, policy, 3) &&
            say(link, STEP_COMMAND, command, 1);
 }
@@ -91,18 +95,19 @@ bool link_handshake_start(struct link *link)
     link->n_steps = 0;
     link->step = 0;
     link->use_resp2 = false;
-    link->figures.tracking = false;
+    link->figures.tracking = LINK_TRACKING_NONE;
+    link->asked = link->options.tracking;
     return say_all(link);
 }
 
 /* Starts again in RESP2; what was said behind HELLO is still going to be answered. */
 static bool fall_back(struct link *link)
 {
-    LOG(LOG_WARNING,
-        "Upstream %s knows no RESP3: going on in RESP2 without tracking, entries live by their TTL "
-        "only",
-        link->name);
+    LOG(LOG_WARNING, "Upstream %s knows no RESP3: going on in RESP2, without tracking", link->name);
     link->use_resp2 = true;
+    do
+        link_tracking_refused(link, BYTES("it knows no RESP3"));
+    while (link->asked != LINK_TRACKING_NONE);
     for (unsigned i = link->step; i < link->n_steps; i++)
         link->steps[i] = STEP_IGNORE;
     if (!say_all(link)) {
@@ -224,13 +229,6 @@ static bool login_failed(struct link *link, enum handshake_step step)
     return false;
 }
 
-/* True for an error that will come again at the next attempt: L2 doesn't know the command, or doesn't allow it. BUSY, LOADING and the
- * like pass; a link that went on without tracking because of them would serve stale values. */
-static bool is_final(struct bytes error)
-{
-    return bytes_starts_with(error, BYTES("ERR")) || bytes_starts_with(error, BYTES("NOPERM"));
-}
-
 static bool passing_error(struct link *link)
 {
     struct bytes text = error_text(link);
@@ -238,6 +236,22 @@ static bool passing_error(struct link *link)
     link->retry_soon = true;
     bool is_busy = bytes_starts_with(text, BYTES("BUSY"));
     link_set_busy(link, is_busy ? buf_bytes(&link->reply) : BYTES(""));
+    return false;
+}
+
+/* Takes the answer to CLIENT TRACKING ON. */
+static bool take_tracking(struct link *link, bool is_error)
+{
+    if (link->reply.data[0] == '+') {
+        link->figures.tracking = link->asked;
+        return true;
+    }
+    if (is_error && !link_is_final(error_text(link)))
+        return passing_error(link);
+    link_tracking_refused(link, is_error ? error_text(link) : BYTES("an unexpected answer"));
+    if (say_tracking(link))
+        return true;
+    link_set_error(link, "out of memory");
     return false;
 }
 
@@ -253,17 +267,7 @@ bool link_handshake_reply(struct link *link)
         if (step == STEP_HELLO)
             read_hello(link);
         break;
-    case STEP_TRACKING:
-        link->figures.tracking = !is_error;
-        if (is_error && !is_final(error_text(link)))
-            return passing_error(link);
-        if (is_error) {
-            struct bytes text = error_text(link);
-            LOG(LOG_WARNING,
-                "Upstream %s refuses CLIENT TRACKING (%.*s): entries live by their TTL only",
-                link->name, (int)(text.len > 100 ? 100 : text.len), text.ptr);
-        }
-        break;
+    case STEP_TRACKING: return take_tracking(link, is_error);
     case STEP_DATABASES:
         if (!is_error)
             read_databases(link);
@@ -273,7 +277,7 @@ bool link_handshake_reply(struct link *link)
             read_policy(link, buf_bytes(&link->reply));
         break;
     case STEP_COMMAND:
-        if (is_error && !is_final(error_text(link)))
+        if (is_error && !link_is_final(error_text(link)))
             return passing_error(link);
         link->command_table.len = 0;
         if (!is_error && !buf_append(&link->command_table, link->reply.data, link->reply.len)) {

@@ -6,6 +6,7 @@
  *     link_io.c         reading and writing
  *     link_ops.c        the queue of operations, and how they fail
  *     link_time.c       deadlines and pings
+ *     link_tracking.c   tracking while the link is READY: steps down and up, checks
  *     link_breaker.c    the circuit breaker: failures, probes, refusals
  *     link_busy.c       L2 is busy with a script
  *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
@@ -29,6 +30,7 @@ enum link_op_flag {
     OP_SCRIPT = 16,   /* may keep L2 busy */
     OP_OWN = 32,      /* the link's own, also while L2 is busy */
     OP_READ = 128,    /* of link_send_read, or SELECT for one */
+    OP_CHECK = 256,   /* of these: CLIENT TRACKINGINFO, in the place of a PING */
 };
 
 struct link_op {
@@ -87,6 +89,7 @@ struct link {
     struct buf backlog; /* commands given while on the way up */
     uint64_t given;     /* bytes of commands since the last loss */
     uint64_t written;   /* of these, what the socket has taken */
+    uint64_t answered;  /* of these, what has been answered */
     struct breaker breaker;
     const char *refusal;         /* why a constructor refused a reply; static, NULL: it did not */
     struct link_reject *rejects; /* owned */
@@ -102,6 +105,16 @@ struct link {
     bool db_refused;    /* SELECT was, by a busy L2: what was sent behind it must have been, too */
     bool gave;          /* the last command given is in the queue */
     int64_t busy_ms;    /* when L2 was last seen to be, or to have stopped being, busy */
+    enum link_tracking asked;   /* what L2 was asked for last */
+    enum link_tracking settled; /* what it came to last; steps count from here */
+    unsigned n_asked;           /* questions without an answer; only the last one counts */
+    bool must_switch;           /* the options have changed during the handshake */
+    bool is_proven;             /* L2 has confirmed that it tracks, since it said so */
+    bool is_unprovable;         /* it doesn't answer CLIENT TRACKINGINFO */
+    int64_t check_at_ms;        /* next CLIENT TRACKINGINFO */
+    int64_t step_up_at_ms;      /* next attempt at the wanted mode; 0: none */
+    int64_t step_up_wait_ms;
+    char refused[104]; /* why not a better one */
     int64_t last_read_ms;
     /* Everything that L2 said before this moment has been read: it has answered what was sent then. */
     int64_t proven_ms;
@@ -183,6 +196,22 @@ bool link_write_some(struct link *link);
 void link_arm_tick(struct link *link);
 void link_on_tick(struct timer *timer, void *ctx);
 
+/* link_tracking.c */
+/* CLIENT TRACKING ON for the mode that was asked for. Returns argc; borrowed as the options. */
+#define LINK_TRACKING_ARGS (4 + 2 * LINK_PREFIXES_MAX)
+size_t link_tracking_command(const struct link *link, struct bytes argv[LINK_TRACKING_ARGS]);
+/* L2 can't, or won't, do what it was asked for: `asked` becomes the next lower mode. */
+void link_tracking_refused(struct link *link, struct bytes why);
+/* The link is READY; or its options have changed (`changed`: those of tracking). */
+void link_tracking_up(struct link *link);
+void link_tracking_configured(struct link *link, bool changed);
+/* When the tick has to look after tracking, or INT64_MAX; what it does then. */
+int64_t link_tracking_due_ms(const struct link *link);
+void link_tracking_tick(struct link *link);
+/* True when a PING should be the question whether L2 still tracks; takes the answer. */
+bool link_tracking_is_checked(const struct link *link);
+void link_tracking_checked(struct link *link);
+
 /* link_breaker.c */
 /* An operation was not answered in time. */
 void link_count_failure(struct link *link);
@@ -212,6 +241,19 @@ bool link_check_refused_db(struct link *link);
 void link_set_error(struct link *link, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void link_set_state(struct link *link, enum link_state state);
+/* True for an error that will come again: L2 doesn't know the command, or doesn't allow it. BUSY,
+ * LOADING and the like pass; a link that went on without tracking because of them would serve stale
+ * values. */
+static inline bool link_is_final(struct bytes error)
+{
+    return bytes_starts_with(error, BYTES("ERR")) || bytes_starts_with(error, BYTES("NOPERM"));
+}
+/* Any number up to `max`, to keep instances apart. */
+static inline int64_t link_random(struct link *link, int64_t max)
+{
+    link->jitter = link->jitter * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((link->jitter >> 33) % (uint64_t)(max + 1));
+}
 static inline int64_t link_now_ms(const struct link *link)
 {
     return link->loop->clock.mono_ms;

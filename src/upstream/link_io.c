@@ -19,6 +19,8 @@ static bool take_own_reply(struct link *link, const struct link_op *op)
         return link_take_refused_db(link);
     else
         link->db_refused = false;
+    if (op->flags & OP_CHECK)
+        link_tracking_checked(link);
     return true;
 }
 
@@ -63,6 +65,7 @@ static bool take_reply(struct link *link)
     struct link_op op = link_ops_pop(&link->ops);
     if (op.sent_us / 1000 > link->proven_ms)
         link->proven_ms = op.sent_us / 1000;
+    link->answered = op.end;
     link->figures.replies++;
     link->figures.rtt_us += (link->loop->clock.mono_us - op.sent_us - link->figures.rtt_us) / 8;
     if (op.flags & OP_INTERNAL)

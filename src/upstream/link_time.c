@@ -56,6 +56,8 @@ void link_arm_tick(struct link *link)
     at = behind < at ? behind : at;
     int64_t probe = link_probe_due_ms(link);
     at = probe < at ? probe : at;
+    int64_t tracking = link_tracking_due_ms(link);
+    at = tracking < at ? tracking : at;
     if (at == INT64_MAX)
         timer_disarm(&link->loop->timers, &link->tick);
     else
@@ -95,10 +97,17 @@ static void time_out_ops(struct link *link)
         abandon(link, link_ops_at(&link->ops, 0), bytes_of(error, (size_t)len));
 }
 
+/* Where L2 should track, the question whether it still does is as good as a PING. */
 static void send_ping(struct link *link)
 {
     struct link_op op = {.flags = OP_INTERNAL | OP_WRITE};
-    if (!link_put(link, BYTES("*1\r\n$4\r\nPING\r\n"), op)) {
+    struct bytes raw = BYTES("*1\r\n$4\r\nPING\r\n");
+    if (link_tracking_is_checked(link)) {
+        op.flags |= OP_CHECK;
+        raw = BYTES("*2\r\n$6\r\nCLIENT\r\n$12\r\nTRACKINGINFO\r\n");
+        link->check_at_ms = link_now_ms(link) + link->options.ping_interval_ms;
+    }
+    if (!link_put(link, raw, op)) {
         link_set_error(link, "out of memory for output");
         link->broken = true;
     }
@@ -141,7 +150,9 @@ void link_on_tick(struct timer *timer, void *ctx)
             return;
         }
         link_probe(link);
-        if (!link->ping_sent && now >= ping_due_ms(link))
+        link_tracking_tick(link);
+        bool is_check_due = link_tracking_is_checked(link) && now >= link->check_at_ms;
+        if (!link->ping_sent && (is_check_due || now >= ping_due_ms(link)))
             send_ping(link);
         link_flush(link->loop, link); /* its owner may flush it only when it has given commands */
     }

@@ -132,8 +132,10 @@ static void on_down(void *ctx)
         retire(pinned);
 }
 
-static const struct link_handlers handlers = {on_invalidate, on_invalidate_all, on_up, on_down,
-                                              NULL};
+static const struct link_handlers handlers = {.on_invalidate = on_invalidate,
+                                              .on_invalidate_all = on_invalidate_all,
+                                              .on_up = on_up,
+                                              .on_down = on_down};
 
 struct pinned_pool *pinned_pool_create(struct loop *loop, struct link_options *options, size_t max)
 {
@@ -199,7 +201,7 @@ static struct pinned *create(struct pinned_pool *pool)
     options.plain = true;
     options.once = true;
     options.held = true;
-    options.tracking = false;
+    options.tracking = LINK_TRACKING_NONE;
     options.ping_interval_ms = PING_INTERVAL_MS;
     pinned->pool = pool;
     pinned->link = link_create(pool->loop, &options, &handlers, pinned);

@@ -32,6 +32,7 @@ static struct {
     struct request_args args;
     struct buf said; /* commands not expected yet, "; " between them, blanks between words */
     bool refuses_tracking;
+    bool leaves_tracking;      /* to the test: it writes these commands down, too */
     const char *command_reply; /* to COMMAND; NULL: an empty array */
     const char *policy;        /* its maxmemory-policy; NULL: it tells none */
     unsigned n_policy_asked;
@@ -102,6 +103,8 @@ static bool upstream_greet(const struct bytes *argv, size_t argc)
     struct bytes second = argc > 1 ? argv[1] : BYTES(".");
     bool is_policy = argc > 2 && bytes_is(argv[2], "maxmemory-policy");
     upstream.n_policy_asked += is_policy;
+    if (upstream.leaves_tracking && bytes_is(argv[0], "CLIENT"))
+        return false;
     if (bytes_is(argv[0], "HELLO"))
         upstream_greet_with("%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n");
     else if (bytes_is(argv[0], "CLIENT") && bytes_is(second, "TRACKING"))

@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #define TIMEOUT_MS 1000
 #define CONNECT_TIMEOUT_MS 3000
 #define PING_INTERVAL_MS 2000
+#define RETRY_MS 60000
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 800
 
@@ -52,6 +54,9 @@ static struct {
     bool is_mute;        /* does not answer the handshake */
     const char *hello;   /* answers */
     const char *tracking;
+    const char *broadcast;    /* the same with BCAST; NULL: as `tracking` */
+    const char *trackinginfo; /* NULL: the test answers */
+    const char *pong;         /* the same */
     const char *command;
     const char *behind; /* said right behind the answer to COMMAND, in the same write */
 } fake;
@@ -99,7 +104,16 @@ static void note_command(char *out, size_t size, const struct request *request)
     }
 }
 
-/* Answers a command of the handshake. Returns false for others. */
+static const char *fake_tracking_answer(const struct request *request)
+{
+    const struct bytes *argv = request_argv(request);
+    bool bcasts = request->argc > 3 && bytes_is(argv[3], "BCAST");
+    if (bytes_is(argv[2], "OFF"))
+        return "+OK\r\n";
+    return bcasts && fake.broadcast != NULL ? fake.broadcast : fake.tracking;
+}
+
+/* Answers a command of the handshake, and about tracking. Returns false for others. */
 static bool answer_greeting(const struct request *request)
 {
     struct bytes name = request_argv(request)[0];
@@ -110,7 +124,9 @@ static bool answer_greeting(const struct request *request)
     else if (bytes_is(name, "AUTH"))
         answer = "+OK\r\n";
     else if (bytes_is(name, "CLIENT") && bytes_is(second, "TRACKING"))
-        answer = fake.tracking;
+        answer = fake_tracking_answer(request);
+    else if (bytes_is(name, "CLIENT") && bytes_is(second, "TRACKINGINFO"))
+        answer = fake.trackinginfo;
     else if (bytes_is(name, "CLIENT") && bytes_is(second, "SETNAME"))
         answer = "+OK\r\n";
     else if (bytes_is(name, "CLIENT"))
@@ -119,7 +135,9 @@ static bool answer_greeting(const struct request *request)
         answer = "*2\r\n$9\r\ndatabases\r\n$2\r\n16\r\n";
     else if (bytes_is(name, "COMMAND"))
         answer = fake.command;
-    else
+    else if (bytes_is(name, "PING"))
+        answer = fake.pong;
+    if (answer == NULL)
         return false;
     note_command(fake.greeting, sizeof(fake.greeting), request);
     char all[1024];
@@ -177,6 +195,8 @@ static void on_fake_acceptable(struct loop *on, struct loop_watch *watch, unsign
     fake_hang_up();
     fake.fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     ck_assert_int_ge(fake.fd, 0);
+    int on_now = 1; /* several answers must not wait for each other */
+    setsockopt(fake.fd, IPPROTO_TCP, TCP_NODELAY, &on_now, sizeof(on_now));
     fake.n_accepted++;
     fake.said[0] = '\0';
     fake.greeting[0] = '\0';
@@ -217,6 +237,7 @@ static struct {
     unsigned n_up;
     unsigned n_down;
     unsigned n_all;   /* invalidations of everything */
+    unsigned n_modes; /* changes of the mode of tracking */
     char keys[1024];  /* invalidated, each with a blank behind */
     char order[1024]; /* of replies ("=text") and invalidations ("!key") */
 } heard;
@@ -249,11 +270,19 @@ static void on_down(void *ctx)
     heard.n_down++;
 }
 
+static void on_tracking(void *ctx)
+{
+    ck_assert_ptr_eq(ctx, &heard);
+    ck_assert_int_eq(link_get_state(link_), LINK_READY);
+    heard.n_modes++;
+}
+
 static const struct link_handlers link_handlers = {
     .on_invalidate = on_invalidate,
     .on_invalidate_all = on_invalidate_all,
     .on_up = on_up,
     .on_down = on_down,
+    .on_tracking = on_tracking,
 };
 
 /* An operation and what became of it. */
@@ -350,6 +379,7 @@ static inline void fixture_set_up(void)
     fake.listening = -1;
     fake.hello = "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
     fake.tracking = "+OK\r\n";
+    fake.trackinginfo = NULL;
     fake.command = COMMAND_TABLE;
     buf_init(&fake.in);
     request_parser_init(&fake.parser);
@@ -379,12 +409,13 @@ static inline struct link_options link_options_for(const char *user_info)
     char url[200];
     char error[200];
     struct link_options options = {
-        .tracking = true,
+        .tracking = LINK_TRACKING_KEYS,
         .timeout_ms = TIMEOUT_MS,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .ping_interval_ms = PING_INTERVAL_MS,
         .backoff_min_ms = BACKOFF_MIN_MS,
         .backoff_max_ms = BACKOFF_MAX_MS,
+        .tracking_retry_ms = RETRY_MS,
         .max_inflight = 1000,
         .max_reply_bytes = 1u << 20,
     };

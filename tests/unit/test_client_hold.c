@@ -145,7 +145,7 @@ END_TEST
 
 static void fill_link(size_t max)
 {
-    struct link_options options = {.tracking = true,
+    struct link_options options = {.tracking = LINK_TRACKING_KEYS,
                                    .timeout_ms = 3600000,
                                    .ping_interval_ms = 3600000,
                                    .connect_timeout_ms = 1000,

@@ -244,6 +244,11 @@ START_TEST(test_set_values)
         {"bind", "", "bind=;"},
         {"bind", "* ::* -192.0.2.1 localhost", "bind=* ::* -192.0.2.1 localhost;"},
         {"loglevel", "nothing", "loglevel=nothing;"},
+        {"coherence", "Broadcast", "coherence=broadcast;"},
+        {"broadcast-prefix", "b:", "broadcast-prefix=b:;"},
+        {"broadcast-prefix", " user:  item:\t ", "broadcast-prefix=user: item:\t;"},
+        {"broadcast-prefix", "", "broadcast-prefix=;"},
+        {"coherence-retry-interval", "0", "coherence-retry-interval=0;"},
         {"client-output-buffer-limit", "",
          "client-output-buffer-limit=normal 268435456 67108864 60 "
          "slave 268435456 67108864 60 pubsub 33554432 8388608 60;"},
@@ -288,6 +293,20 @@ START_TEST(test_set_refuses_as_redis)
             "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
             "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1",
             FAILED("bind") "Too many bind addresses specified.");
+    refused("broadcast-prefix", "b: abc ab",
+            FAILED("broadcast-prefix") "\"abc\" overlaps with \"ab\": no prefix may begin with "
+                                       "another one");
+    refused(
+        "broadcast-prefix", "a b a",
+        FAILED("broadcast-prefix") "\"a\" overlaps with \"a\": no prefix may begin with another "
+                                   "one");
+    char many[65 * 5 + 1];
+    for (unsigned i = 0; i < 65; i++)
+        snprintf(many + (size_t)i * 5, 6, " k%03u", i);
+    refused("broadcast-prefix", many, FAILED("broadcast-prefix") "more than 64 prefixes");
+    many[64 * 5] = '\0';
+    ck_assert(set("broadcast-prefix", many));
+    ck_assert_uint_eq(config.broadcast_prefix.n, 64);
     refused("client-output-buffer-limit", "normal 1 2",
             FAILED("client-output-buffer-limit") "Wrong number of arguments in buffer limit "
                                                  "configuration.");

@@ -95,6 +95,7 @@ START_TEST(test_syntax)
                         "maxmemory 1mb\n"
                         "maxmemory 2mb\n"
                         "bind 127.0.0.1 ::1\n"
+                        "broadcast-prefix user: \"item:\\x01\"\n"
                         "client-output-buffer-limit normal 1 2 3\n"
                         "client-output-buffer-limit \"pubsub 4 5 6\"\n"
                         "save \"\"\n"
@@ -106,6 +107,8 @@ START_TEST(test_syntax)
     ck_assert_str_eq(config.unixsocket, "/tmp/x y");
     ck_assert_int_eq(config.maxmemory_bytes, 2 << 20);
     ck_assert_uint_eq(config.bind.n, 2);
+    ck_assert_uint_eq(config.broadcast_prefix.n, 2);
+    ck_assert_str_eq(config.broadcast_prefix.items[1], "item:\x01");
     ck_assert_int_eq(config.client_output_buffer_limit[CONFIG_CLASS_NORMAL].hard_bytes, 1);
     ck_assert_int_eq(config.client_output_buffer_limit[CONFIG_CLASS_PUBSUB].soft_s, 6);
 }
@@ -133,6 +136,11 @@ START_TEST(test_text_errors)
     parse_refused("maxmemory 9999999999gb", "x.conf:1: maxmemory: \"9999999999gb\" is too large");
     parse_refused("appendonly yes", "x.conf:1: appendonly: \"yes\" is not possible: larder writes "
                                     "no data to disk, so it is always no");
+    parse_refused("broadcast-prefix a \"\"",
+                  "x.conf:1: broadcast-prefix: \"a\" overlaps with \"\": no "
+                  "prefix may begin with another one");
+    parse_refused("broadcast-prefix a \"b c\"", "x.conf:1: broadcast-prefix: \"b c\" has a blank, "
+                                                "which separates prefixes here");
     parse_refused("bind 300.0.0.1", "x.conf:1: bind: \"300.0.0.1\" is not an address to listen on "
                                     "(such as 127.0.0.1, ::1, *, ::*)");
     parse_refused("bind * * * * * * * * * * * * * * * * *",
@@ -228,8 +236,7 @@ START_TEST(test_include_errors)
 {
     write_file("gone.conf", "\ninclude none.conf\n");
     ck_assert(!config_file_load(&config, "gone.conf", err, sizeof(err)));
-    ck_assert_str_eq(err,
-                     "gone.conf:2: include: can't read none.conf: No such file or directory");
+    ck_assert_str_eq(err, "gone.conf:2: include: can't read none.conf: No such file or directory");
     write_file("outer.conf", "include inner.conf\n");
     write_file("inner.conf", "\n\nport x\n");
     ck_assert(!config_file_load(&config, "outer.conf", err, sizeof(err)));

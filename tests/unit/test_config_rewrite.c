@@ -131,6 +131,15 @@ START_TEST(test_appends_behind_one_signature)
 }
 END_TEST
 
+START_TEST(test_prefixes)
+{
+    set("broadcast-prefix", "user: a\tb");
+    rewritten("broadcast-prefix x\n", "broadcast-prefix \"user:\" \"a\\tb\"\n");
+    set("broadcast-prefix", "");
+    rewritten("broadcast-prefix x y\n", "broadcast-prefix \"\"\n");
+}
+END_TEST
+
 START_TEST(test_output_limits_stay_with_their_class)
 {
     set("client-output-buffer-limit", "normal 2mb 1 2");
@@ -264,6 +273,7 @@ int main(void)
     tcase_add_test(tcase, test_nothing_to_say);
     tcase_add_test(tcase, test_keeps_comments_and_order);
     tcase_add_test(tcase, test_appends_behind_one_signature);
+    tcase_add_test(tcase, test_prefixes);
     tcase_add_test(tcase, test_output_limits_stay_with_their_class);
     tcase_add_test(tcase, test_unreadable_line_becomes_a_comment);
     tcase_add_test(tcase, test_written_values_are_read_again);

@@ -12,13 +12,12 @@ static void keep_alive(void)
     TURN_UNTIL(&loop, figures().invalidations == before + 1);
 }
 
-static void stop_tracking(void)
+static void start_untracked(void)
 {
     struct link_options options = link_options_for("");
-    address_deinit(&options.address);
-    options.tracking = false;
-    link_configure(link_, &options);
-    TURN_UNTIL(&loop, !figures().tracking);
+    options.tracking = LINK_TRACKING_NONE;
+    link_ = link_create(&loop, &options, &link_handlers, &heard);
+    TURN_UNTIL(&loop, link_get_state(link_) == LINK_READY);
 }
 
 START_TEST(test_late_reply_reaches_nobody)
@@ -128,11 +127,11 @@ START_TEST(test_sending_when_the_deadline_has_passed)
 }
 END_TEST
 
-/* Silence */
+/* Silence. Where L2 tracks, the PING is a question about that (test_link_tracking.c). */
 
 START_TEST(test_silent_link_is_pinged)
 {
-    link_start_and_wait();
+    start_untracked();
     pass_ms(PING_INTERVAL_MS - 1);
     turn_times(&loop, 3);
     ck_assert_str_eq(fake.said, "");
@@ -156,7 +155,7 @@ START_TEST(test_link_that_hears_only_invalidations_is_pinged)
     keep_alive();
     ck_assert_str_eq(fake.said, "");
     pass_ms(10);
-    TURN_UNTIL(&loop, strcmp(fake.said, "PING") == 0);
+    TURN_UNTIL(&loop, strstr(fake.said, "TRACKINGINFO") != NULL);
 }
 END_TEST
 
@@ -191,8 +190,7 @@ END_TEST
 
 START_TEST(test_link_without_tracking_may_be_behind)
 {
-    link_start_and_wait();
-    stop_tracking();
+    start_untracked();
     for (int64_t ms = 0; ms < 2 * (PING_INTERVAL_MS + TIMEOUT_MS); ms += 100) {
         pass_ms(100);
         keep_alive();
@@ -204,7 +202,7 @@ END_TEST
 
 START_TEST(test_ping_without_an_answer_takes_the_link_down)
 {
-    link_start_and_wait();
+    start_untracked();
     pass_ms(PING_INTERVAL_MS);
     TURN_UNTIL(&loop, strcmp(fake.said, "PING") == 0);
     pass_ms(TIMEOUT_MS);
@@ -232,8 +230,7 @@ END_TEST
  * sends. The link must find out by itself. */
 START_TEST(test_link_that_falls_silent_behind_an_unanswered_ping)
 {
-    link_start_and_wait();
-    stop_tracking();
+    start_untracked();
     pass_ms(PING_INTERVAL_MS);
     TURN_UNTIL(&loop, strcmp(fake.said, "PING") == 0);
     pass_ms(TIMEOUT_MS - 100);
@@ -261,24 +258,6 @@ START_TEST(test_new_times_count_from_now)
     ck_assert(link_is_full(link_));
     pass_ms(102);
     ck_assert_op(&ops[0], LINK_FAILED, "within 100 ms");
-}
-END_TEST
-
-START_TEST(test_tracking_is_switched)
-{
-    struct link_options options = link_options_for("");
-    address_deinit(&options.address);
-    link_start_and_wait();
-    options.tracking = false;
-    link_configure(link_, &options);
-    TURN_UNTIL(&loop, strstr(fake.greeting, "COMMAND CLIENT.TRACKING.OFF") != NULL);
-    TURN_UNTIL(&loop, !figures().tracking);
-    options.tracking = true;
-    link_configure(link_, &options);
-    TURN_UNTIL(&loop, figures().tracking);
-    fake_hang_up();
-    TURN_UNTIL(&loop, heard.n_up == 2);
-    ck_assert(figures().tracking);
 }
 END_TEST
 
@@ -315,7 +294,6 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, test_operation_without_any_sign_of_life_takes_the_link_down);
     tcase_add_test(tcase, test_link_that_falls_silent_behind_an_unanswered_ping);
     tcase_add_test(tcase, test_new_times_count_from_now);
-    tcase_add_test(tcase, test_tracking_is_switched);
     tcase_add_test(tcase, test_new_credentials_are_for_the_next_login);
 }
 

@@ -23,7 +23,7 @@ static void start(struct tier_options options, struct store_options store_option
     char url[200];
     char error[200];
     struct link_options link_options = {
-        .tracking = true,
+        .tracking = LINK_TRACKING_KEYS,
         .timeout_ms = 1000,
         .connect_timeout_ms = 1000,
         .ping_interval_ms = 10 * HOUR_MS,

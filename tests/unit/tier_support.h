@@ -5,6 +5,7 @@
 #include "fake_upstream.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "tier/tier.h"
 
 #define START_MS 1000000
@@ -26,7 +27,7 @@ static size_t n_got;
 
 /* Life */
 
-static inline struct link_options tier_link_options(bool tracking)
+static inline struct link_options tier_link_options(enum link_tracking tracking)
 {
     char error[200];
     char address[128];
@@ -45,7 +46,8 @@ static inline struct link_options tier_link_options(bool tracking)
     return options;
 }
 
-static inline void tier_start(bool tracking)
+/* In a mode of coherence; with LINK_TRACKING_BROADCAST for keys that begin with "a" (`narrow`), or all. */
+static inline void tier_start_in(enum link_tracking tracking, bool narrow)
 {
     struct store_options store;
     log_set_level(LOG_NOTHING);
@@ -57,11 +59,20 @@ static inline void tier_start(bool tracking)
     upstream_attach(&loop);
     store_options_default(&store);
     struct link_options options = tier_link_options(tracking);
+    if (narrow) {
+        options.prefixes = mem_alloc(sizeof(*options.prefixes));
+        options.prefixes[options.n_prefixes++] = mem_strdup("a");
+    }
     memset(&tier_options_now, 0, sizeof(tier_options_now));
     tier_options_now.l1_enabled = true;
     tier_options_now.policy = (struct policy){.negative_ttl_ms = -1, .l2_ttl_factor = 1};
     tier = tier_create(&loop, store_create(&store), &options, &tier_options_now);
     TURN_UNTIL(&loop, link_get_state(tier_link(tier)) == LINK_READY);
+}
+
+static inline void tier_start(bool tracking)
+{
+    tier_start_in(tracking ? LINK_TRACKING_KEYS : LINK_TRACKING_NONE, false);
 }
 
 static inline void tier_set_up(void)
