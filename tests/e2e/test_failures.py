@@ -397,7 +397,7 @@ def tracking_denied(rig):
                      upstream=f"redis://app:pw@127.0.0.1:{rig.l2.port}")
     rig.fill()
     assert info(conn, "larder")["larder_coherence"] == "ttl"
-    assert "refuses CLIENT TRACKING" in rig.larder.log()
+    assert "coherence steps down from tracking to ttl" in rig.larder.log()
     rig.direct("SET", "k", "new")
     poll(lambda: conn("GET", "k") == b"new", WAIT, why="after l1-ttl at the latest")
     assert conn("SET", "k", "mine") == OK and conn("GET", "k") == b"mine"
