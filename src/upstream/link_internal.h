@@ -205,7 +205,7 @@ void link_tracking_refused(struct link *link, struct bytes why);
 /* The link is READY; or its options have changed (`changed`: those of tracking). */
 void link_tracking_up(struct link *link);
 void link_tracking_configured(struct link *link, bool changed);
-/* When the tick has to look after tracking, or INT64_MAX; what it does then. */
+/* When the next step up is to be tried, or INT64_MAX; tries it when it is due. */
 int64_t link_tracking_due_ms(const struct link *link);
 void link_tracking_tick(struct link *link);
 /* True when a PING should be the question whether L2 still tracks; takes the answer. */

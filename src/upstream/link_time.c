@@ -14,16 +14,24 @@ static bool is_unbounded(struct link *link)
  * queue, so where they matter, only an answer to what was sent shows how far they have come. */
 static int64_t ping_due_ms(const struct link *link)
 {
-    int64_t since_ms = link->figures.tracking ? link->proven_ms : link->last_read_ms;
-    return since_ms + link->options.ping_interval_ms;
+    bool is_tracking = link->figures.tracking != LINK_TRACKING_NONE;
+    return (is_tracking ? link->proven_ms : link->last_read_ms) + link->options.ping_interval_ms;
+}
+
+/* Where L2 tracks, it is asked once in an interval whether it still does, whatever else is heard. */
+static int64_t next_ping_ms(const struct link *link)
+{
+    int64_t due_ms = ping_due_ms(link);
+    return link_tracking_is_checked(link) && link->check_at_ms < due_ms ? link->check_at_ms
+                                                                        : due_ms;
 }
 
 /* When a link that is to tell of changes has been behind for too long, by what it owes; INT64_MAX: it owes nothing, or
  * L2 is busy with a script, and changes nothing else meanwhile. */
 static int64_t behind_due_ms(const struct link *link)
 {
-    if (link->figures.state != LINK_READY || !link->figures.tracking || link->ops.n == 0 ||
-        link_head_is_set_aside(&link->ops))
+    if (link->figures.state != LINK_READY || link->figures.tracking == LINK_TRACKING_NONE ||
+        link->ops.n == 0 || link_head_is_set_aside(&link->ops))
         return INT64_MAX;
     int64_t owed_ms = link_ops_at(&link->ops, 0)->sent_us / 1000;
     int64_t ping_ms = ping_due_ms(link);
@@ -49,7 +57,7 @@ void link_arm_tick(struct link *link)
         at = due < at ? due : at;
     }
     if (link->figures.state == LINK_READY && !link->ping_sent && !is_unbounded(link)) {
-        int64_t due = ping_due_ms(link);
+        int64_t due = next_ping_ms(link);
         at = due < at ? due : at;
     }
     int64_t behind = behind_due_ms(link);
@@ -97,7 +105,7 @@ static void time_out_ops(struct link *link)
         abandon(link, link_ops_at(&link->ops, 0), bytes_of(error, (size_t)len));
 }
 
-/* Where L2 should track, the question whether it still does is as good as a PING. */
+/* The question whether L2 still tracks is as good as a PING. */
 static void send_ping(struct link *link)
 {
     struct link_op op = {.flags = OP_INTERNAL | OP_WRITE};
@@ -151,8 +159,7 @@ void link_on_tick(struct timer *timer, void *ctx)
         }
         link_probe(link);
         link_tracking_tick(link);
-        bool is_check_due = link_tracking_is_checked(link) && now >= link->check_at_ms;
-        if (!link->ping_sent && (is_check_due || now >= ping_due_ms(link)))
+        if (!link->ping_sent && now >= next_ping_ms(link))
             send_ping(link);
         link_flush(link->loop, link); /* its owner may flush it only when it has given commands */
     }

@@ -249,12 +249,8 @@ bool link_tracking_is_checked(const struct link *link)
 
 int64_t link_tracking_due_ms(const struct link *link)
 {
-    int64_t at = INT64_MAX;
-    if (link->figures.state == LINK_READY && link->step_up_at_ms != 0)
-        at = link->step_up_at_ms;
-    if (link_tracking_is_checked(link) && !link->ping_sent && link->check_at_ms < at)
-        at = link->check_at_ms;
-    return at;
+    bool is_due = link->figures.state == LINK_READY && link->step_up_at_ms != 0;
+    return is_due ? link->step_up_at_ms : INT64_MAX;
 }
 
 void link_tracking_tick(struct link *link)

@@ -12,14 +12,6 @@ static void keep_alive(void)
     TURN_UNTIL(&loop, figures().invalidations == before + 1);
 }
 
-static void start_untracked(void)
-{
-    struct link_options options = link_options_for("");
-    options.tracking = LINK_TRACKING_NONE;
-    link_ = link_create(&loop, &options, &link_handlers, &heard);
-    TURN_UNTIL(&loop, link_get_state(link_) == LINK_READY);
-}
-
 START_TEST(test_late_reply_reaches_nobody)
 {
     struct op *ops = new_ops(2);
@@ -127,7 +119,15 @@ START_TEST(test_sending_when_the_deadline_has_passed)
 }
 END_TEST
 
-/* Silence. Where L2 tracks, the PING is a question about that (test_link_tracking.c). */
+/* Silence. Where L2 tracks, the PING is a question about that (test_link_checks.c). */
+
+static void start_untracked(void)
+{
+    struct link_options options = link_options_for("");
+    options.tracking = LINK_TRACKING_NONE;
+    link_ = link_create(&loop, &options, &link_handlers, &heard);
+    TURN_UNTIL(&loop, link_get_state(link_) == LINK_READY);
+}
 
 START_TEST(test_silent_link_is_pinged)
 {
@@ -155,14 +155,14 @@ START_TEST(test_link_that_hears_only_invalidations_is_pinged)
     keep_alive();
     ck_assert_str_eq(fake.said, "");
     pass_ms(10);
-    TURN_UNTIL(&loop, strstr(fake.said, "TRACKINGINFO") != NULL);
+    TURN_UNTIL(&loop, strcmp(fake.said, "CLIENT.TRACKINGINFO") == 0);
 }
 END_TEST
 
 START_TEST(test_link_that_is_answered_is_not_pinged)
 {
     struct op *ops = new_ops(5);
-    link_start_and_wait();
+    start_untracked();
     for (int i = 0; i < 5; i++) {
         send_op(0, "GET a", &ops[i]);
         fake_say("+a\r\n");
