@@ -42,6 +42,7 @@ struct reply_slot {
     const struct command *command; /* whose failure an error of L2 counts as; NULL: nobody's */
     bool done;
     bool is_script;    /* counted in client->n_scripts */
+    bool is_elsewhere; /* of these: not on the shared link */
     bool is_blocking;  /* counted in client->n_blocking */
     bool muted;        /* CLIENT REPLY OFF or SKIP */
     struct tracked

@@ -28,6 +28,7 @@ static void init_slot(struct reply_slot *slot, struct client *client)
     slot->command = NULL;
     slot->done = false;
     slot->is_script = false;
+    slot->is_elsewhere = false;
     slot->is_blocking = false;
     slot->muted = client->reply_off || client->reply_skip;
     slot->tracked = NULL;
@@ -76,21 +77,23 @@ static void forget(struct larder *larder, const struct reply *reply)
 void client_note_script(struct reply_slot *slot)
 {
     slot->is_script = true;
+    slot->is_elsewhere = slot->client->watch != NULL;
     slot->client->n_scripts++;
 }
 
-/* What a script wrote beyond its keys comes as a push: right behind the reply, but perhaps in a later read; at the end of L2's turn in
- * the broadcast mode; on another link than the reply's where the client has one of its own. So the reply counts as in flight until
- * something that was sent behind it is answered. */
-static void end_script(struct client *client)
+/* What a script wrote beyond its keys comes as a push: right behind the reply, but perhaps in a later read. It comes later still where
+ * the reply came on another link, and in the broadcast mode, since L2 collects pushes until the end of its loop's turn. So the reply
+ * counts as in flight until the next one is there; of the two others, until something that was sent behind it is answered. */
+static void end_script(struct client *client, bool is_elsewhere)
 {
     const struct link *link = client->larder->link;
     if (link == NULL || client->awaits_pushes)
         client->n_scripts--;
     if (link == NULL)
         return; /* nobody else writes */
+    bool is_late = is_elsewhere || link_get_tracking(link) == LINK_TRACKING_BROADCAST;
     client->awaits_pushes = true;
-    client->script_fence = link_set_fence(link);
+    client->script_fence = is_late ? link_set_fence(link) : link_set_fence_here(link);
 }
 
 bool client_has_unseen_scripts(struct client *client)
@@ -171,7 +174,7 @@ void slot_finish(struct reply_slot *slot, const struct reply *reply)
     struct reply state = *reply;
     client->active_ms = larder_now_ms(client->larder);
     if (__builtin_expect(slot->is_script, 0))
-        end_script(client);
+        end_script(client, slot->is_elsewhere);
     client->n_blocking -= slot->is_blocking;
     slot->done = true;
     client->slot_bytes += slot->data.len;

@@ -216,6 +216,8 @@ struct link_fence {
     uint64_t given;
 };
 struct link_fence link_set_fence(const struct link *link);
+/* The same fence behind the command whose reply came last: what was given before is beyond it, too. */
+struct link_fence link_set_fence_here(const struct link *link);
 /* True when a command that was given after the fence was set has been answered (or the link was
  * lost): then all pushes have come that L2 had to send for what ran before the fence, those of
  * LINK_TRACKING_BROADCAST too, which it sends at the end of its loop's turn. */

@@ -34,8 +34,12 @@ static int64_t behind_due_ms(const struct link *link)
         link->ops.n == 0 || link_head_is_set_aside(&link->ops))
         return INT64_MAX;
     int64_t owed_ms = link_ops_at(&link->ops, 0)->sent_us / 1000;
-    int64_t ping_ms = ping_due_ms(link);
-    return (owed_ms > ping_ms ? owed_ms : ping_ms) + link->options.timeout_ms + 1;
+    int64_t since_ms = ping_due_ms(link);
+    if (owed_ms > since_ms)
+        since_ms = owed_ms;
+    if (link->busy_ms > since_ms) /* what waited for a script comes now */
+        since_ms = link->busy_ms;
+    return since_ms + link->options.timeout_ms + 1;
 }
 
 /* Arms the tick for what comes first: the connect time-out, an operation's deadline, the end of

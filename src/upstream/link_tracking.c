@@ -57,6 +57,11 @@ struct link_fence link_set_fence(const struct link *link)
     return (struct link_fence){link->figures.epoch, link->given};
 }
 
+struct link_fence link_set_fence_here(const struct link *link)
+{
+    return (struct link_fence){link->figures.epoch, link->answered};
+}
+
 bool link_is_past_fence(const struct link *link, struct link_fence fence)
 {
     return link->figures.state != LINK_READY || link->figures.epoch != fence.epoch ||

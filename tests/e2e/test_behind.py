@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.faults import FaultProxy
-from support.resp import Error, poll
+from support.resp import OK, Error, poll
 
 BOUND = 0.2 + 0.5
 NOISE = 3.0
@@ -37,3 +37,19 @@ def test_a_slow_line(redis, proxy, new_larder):
         proxy("clear")
         poll(lambda: conn("GET", "k") == b"new", 10.0, why="larder is back")
         assert "ms behind" in larder.log()
+
+
+def test_a_script_is_ahead_of_its_invalidations(redis, proxy, new_larder):
+    """The client whose script wrote a key that it did not declare reads its own write, also when L2's
+    invalidation comes long after the script's reply."""
+    larder = new_larder(proxy.upstream_value())
+    larder.linked()
+    redis.once("SET", "k", "old")
+    with larder.conn(deadline=10) as conn:
+        for _ in range(3):
+            conn("SET", "k", "old")
+            assert conn("GET", "k") == b"old"
+            proxy("drip", len(b"+OK\r\n"), 50)      # the reply first, and 50 ms later the rest
+            assert conn("EVAL", "return redis.call('set', ARGV[1], ARGV[2])", 0, "k", "new") == OK
+            assert conn("GET", "k") == b"new"
+            proxy("clear")

@@ -108,6 +108,18 @@ static void fill(const char *key)
     peer_expect(&peer, "$3\r\nold\r\n");
 }
 
+/* A read that L1 could answer, and doesn't. */
+static void read_from_l2(const char *key)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "GET %s", key);
+    peer_say(&peer, text);
+    peer_say(&peer, "\r\n");
+    upstream_expect(text);
+    upstream_say("$3\r\nnew\r\n");
+    peer_expect(&peer, "$3\r\nnew\r\n");
+}
+
 /* While something may write unknown keys, the client's own reads go behind it; others' need not. */
 START_TEST(test_barrier)
 {
@@ -122,8 +134,30 @@ START_TEST(test_barrier)
     peer_ask(&other, "GET a", "$3\r\nold\r\n");
     upstream_say("-ERR no\r\n$3\r\nnew\r\n:3\r\n:1\r\n:-1\r\n");
     peer_expect(&peer, "-ERR no\r\n$3\r\nnew\r\n:3\r\n:1\r\n:-1\r\n");
-    ck_assert_uint_eq(peer.client->n_scripts, 0);
+    ck_assert(!client_has_unseen_scripts(peer.client));
     peer_ask(&peer, "GET a", "$3\r\nold\r\n"); /* L1 again */
+    peer_close(&other);
+}
+END_TEST
+
+/* What the script wrote is told behind its reply, and known for certain when the next reply is there, whoever's. */
+START_TEST(test_barrier_lasts_until_the_next_reply)
+{
+    struct peer other = peer_open();
+    fill("a");
+    peer_say(&peer, "EVAL x 0\r\n");
+    upstream_expect("EVAL x 0");
+    upstream_say(":1\r\n");
+    peer_expect(&peer, ":1\r\n");
+    if (_i == 0) {
+        read_from_l2("a");
+    } else {
+        peer_say(&other, "LPUSH k v\r\n");
+        upstream_expect("LPUSH k v");
+        upstream_say(":1\r\n");
+        peer_expect(&other, ":1\r\n");
+    }
+    peer_ask(&peer, "GET a", "$3\r\nold\r\n");
     peer_close(&other);
 }
 END_TEST
@@ -147,6 +181,7 @@ START_TEST(test_keys_of_writes)
     upstream_expect("EVAL x 1 a");
     upstream_say(":1\r\n");
     peer_expect(&peer, ":1\r\n");
+    read_from_l2("b");
     peer_ask(&peer, "GET b", "$3\r\nold\r\n");
     fill("a");
     peer_say(&peer, "MIGRATE h 1 k 0 1\r\n");
@@ -168,6 +203,7 @@ START_TEST(test_unknown_to_both)
     upstream_say("-ERR unknown command 'NONE'\r\n");
     peer_expect(&peer, "-ERR unknown command 'NONE'\r\n");
     upstream_expect(""); /* COMMAND is not asked */
+    read_from_l2("a");
     peer_ask(&peer, "GET a", "$3\r\nold\r\n");
 }
 END_TEST
@@ -257,6 +293,7 @@ int main(void)
     tcase_add_test(tcase, test_pause_comes_last);
     tcase_add_test(tcase, test_pause_and_exec);
     tcase_add_loop_test(tcase, test_barrier, 0, 4);
+    tcase_add_loop_test(tcase, test_barrier_lasts_until_the_next_reply, 0, 2);
     tcase_add_test(tcase, test_no_barrier);
     tcase_add_test(tcase, test_keys_of_writes);
     tcase_add_test(tcase, test_unknown_to_both);
