@@ -115,7 +115,7 @@ static bool upstream_greet(const struct bytes *argv, size_t argc)
         upstream_greet_policy();
     else if (is_policy)
         upstream_greet_with("-NOPERM no\r\n");
-    else if (bytes_is(argv[0], "CONFIG"))
+    else if (bytes_is(argv[0], "CONFIG") && argc == 3 && bytes_is(argv[2], "databases"))
         upstream_greet_with("%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
     else if (bytes_is(argv[0], "COMMAND") && upstream.command_reply != NULL)
         upstream_greet_with(upstream.command_reply);
