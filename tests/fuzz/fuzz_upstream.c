@@ -98,7 +98,9 @@ static void feed(size_t limit, const char *data, size_t len, uint32_t *random,
                                                   .on_invalidate_all = on_invalidate_all};
     struct link *link = mem_zalloc(sizeof(*link));
     redisReader *reader = redisReaderCreateWithFunctions(&link_reply_functions);
+    redisContext redis = {.reader = reader}; /* for the depth that the reader is at */
     CHECK(reader != NULL);
+    link->redis = &redis;
     memset(outcome, 0, sizeof(*outcome));
     link->options.max_reply_bytes = limit;
     link->handlers = &handlers;
