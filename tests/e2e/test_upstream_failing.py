@@ -219,7 +219,7 @@ def dripping(new_redis, new_larder, new_proxy):
     l2 = new_redis()
     proxy = new_proxy(l2)
     larder = new_larder(proxy.upstream_value(), "--upstream-timeout", 500, "--breaker-failures", 3,
-                        "--upstream-ping-interval", 100,
+                        "--upstream-ping-interval", 60000,  # or it is given up for being behind
                         "--policy", "p: ttl=1h stale-if-error=1h")
     larder.linked()
     larder.l2, larder.proxy = l2, proxy
