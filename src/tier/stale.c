@@ -65,14 +65,18 @@ enum verdict stale_judge(struct tier *tier, const struct entry_soft *soft,
     return now - ended < policy->sie_ms ? VERDICT_ERROR : VERDICT_USELESS;
 }
 
+static bool is_fresh(const struct tier *tier, const struct entry_soft *soft)
+{
+    return soft->epoch == tier->epoch &&
+           (soft->fresh_until_ms == 0 || (int64_t)soft->fresh_until_ms > now_ms(tier));
+}
+
 void stale_count(struct tier *tier, const struct entry_soft *soft, enum verdict verdict)
 {
     struct tier_counters *counters = &tier->counters;
-    bool is_fresh = soft->epoch == tier->epoch &&
-                    (soft->fresh_until_ms == 0 || (int64_t)soft->fresh_until_ms > now_ms(tier));
     if (verdict == VERDICT_ERROR)
         counters->stale_if_error++;
-    else if (verdict == VERDICT_REFRESH && is_fresh)
+    else if (verdict == VERDICT_REFRESH && is_fresh(tier, soft))
         counters->early_refreshes++;
     else if (verdict == VERDICT_REFRESH)
         counters->stale_while_revalidate++;
@@ -145,6 +149,17 @@ const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes ke
     enum verdict verdict = stale_judge(tier, &soft, &shelf, false);
     stale_count(tier, &soft, verdict);
     return verdict == VERDICT_USELESS ? NULL : entry;
+}
+
+void stale_contradict(struct tier *tier, unsigned store_db, struct bytes key, uint64_t hash)
+{
+    const struct entry *entry = store_peek(tier->store, store_db, key, hash, now_ms(tier));
+    if (entry == NULL)
+        return;
+    struct entry_soft soft = entry_soft_of(entry);
+    bool is_told = soft.epoch == tier->epoch && link_tracks(tier->link, key);
+    if (!is_told && !is_fresh(tier, &soft))
+        store_remove(tier->store, store_db, key, hash, now_ms(tier));
 }
 
 bool stale_is_passing(struct bytes error)

@@ -50,6 +50,11 @@ const struct entry *stale_find(struct tier *tier, unsigned db, struct bytes key,
 /* The string that may be answered since the key's fetch has failed, or NULL. Counts it. */
 const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
 
+/* L2 has said what contradicts the key's entries of another kind (strings, or anchors of replies): those
+ * of a soft shelf go that are no longer fresh, and were read where L2 would not have told of a change.
+ * `store_db` is the database of the store. */
+void stale_contradict(struct tier *tier, unsigned store_db, struct bytes key, uint64_t hash);
+
 /* True for an error that means "not now": larder's own, or one of L2 that passes. */
 bool stale_is_passing(struct bytes error);
 

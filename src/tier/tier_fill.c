@@ -136,4 +136,7 @@ void fetch_fill(struct fetch *fetch, int64_t pttl)
     bool says_nothing = fetch->answer == TIER_ERROR && stale_is_passing(buf_bytes(&fetch->value));
     if (!is_kept && !fetch->doomed && !says_nothing)
         drop_stale(fetch);
+    if (fetch->answer != TIER_ERROR && !fetch->doomed && tier->is_special)
+        stale_contradict(tier, reply_dbs_anchors(tier->n_dbs, fetch->db, true),
+                         bytes_of(fetch->key, fetch->key_len), fetch->hash);
 }

@@ -361,10 +361,25 @@ static void drop_stale(struct fetch *fetch)
                      now_ms(tier));
 }
 
+/* Drops what a stale string says otherwise. A read that strings answer, too, says nothing against one,
+ * unless only one of them knows of the key. */
+static void contradict_string(const struct fetch *fetch)
+{
+    struct tier *tier = fetch->tier;
+    unsigned strings = reply_dbs_strings(tier->n_dbs, fetch->db, true);
+    struct bytes key = bytes_of(fetch->key, fetch->key_len);
+    const struct entry *entry = store_peek(tier->store, strings, key, fetch->hash, now_ms(tier));
+    bool is_absent = fetch->pttl == -2;
+    if (entry != NULL && (fetch->derive == NULL || (entry->kind == ENTRY_ABSENT) != is_absent))
+        stale_contradict(tier, strings, key, fetch->hash);
+}
+
 void reply_fill(struct fetch *fetch, struct bytes resp3)
 {
     struct tier *tier = fetch->tier;
     struct filling filling = {.tier = tier, .fetch = fetch, .resp3 = resp3};
+    if (!fetch->doomed && tier->is_special)
+        contradict_string(fetch);
     if (!reply_is_on(tier) || !fetch_plan(fetch, fetch->pttl, resp3.len, &filling.plan) ||
         filling.plan.item.deadline_ms <= now_ms(tier)) {
         if (!fetch->doomed)

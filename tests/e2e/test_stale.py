@@ -443,3 +443,40 @@ def test_no_early_refresh_without_an_end(new_redis, new_larder):
         conn.pipeline([("GET", "p:k")] * 2000)
         assert l1(conn, "early_refreshes") == 0 and l2.calls("get") == 1
         assert flat_map(conn("CACHE", "EXPLAIN", "p:k"))["fresh_ms"] == -1
+
+
+# What L2 has said since
+
+CHANGED = {
+    "a hash is gone, says GET": (("GET", "p:h"), NIL, ("HGETALL", "p:h")),
+    "a hash is gone, says LLEN": (("LLEN", "p:h"), 0, ("HGETALL", "p:h")),
+    "a string is gone, says HLEN": (("HLEN", "p:s"), 0, ("GET", "p:s")),
+    "a string is gone, says EXISTS": (("EXISTS", "p:s"), 0, ("GET", "p:s")),
+    "a hash is a string": (("GET", "p:to-string"), b"now", ("HGETALL", "p:to-string")),
+    "a key has come, says EXISTS": (("EXISTS", "p:none"), 1, ("GET", "p:none")),
+    "a key has come, says GET": (("GET", "p:none"), b"now", ("HGETALL", "p:none")),
+    "a string is a hash": (("HLEN", "p:to-hash"), 1, ("GET", "p:to-hash")),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_no_stale_value_that_l2_has_contradicted(name, sie):
+    """Two outages: what another read brought between them is known in the second."""
+    asked, expected, outdated = CHANGED[name]
+    with sie.conn() as conn:
+        conn("HSET", "p:to-string", "f", "v")
+        conn("SET", "p:to-hash", "v")
+        conn("HGETALL", "p:to-string"), conn("GET", "p:to-hash")
+        killed(sie)
+        poll(lambda: l2_figure(conn, "state") != b"ready", WAIT)
+        assert not is_upstream_error(conn(*outdated)), "known in the first outage"
+        sie.l2.start()
+        with sie.l2.conn() as direct:
+            direct("MSET", "p:to-string", "now", "p:none", "now")
+            direct("HSET", "p:to-hash", "f", "now")
+        poll(lambda: conn("SET", "probe", "v") == OK, WAIT)
+        assert conn(*asked) == expected
+        killed(sie)
+        poll(lambda: is_upstream_error(conn("SET", "probe", "v")), WAIT)
+        assert conn(*asked) == expected
+        assert is_upstream_error(conn(*outdated))
