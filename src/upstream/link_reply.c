@@ -84,11 +84,14 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
 static void *create_array(const redisReadTask *task, size_t elements)
 {
     struct link *link = task->privdata;
+    int depth = link->redis->reader->ridx; /* of the innermost level, from 0 on */
+    if (depth >= 2 * LINK_DEPTH_MAX)
+        return refuse(link,
+                      "a reply nested too deep"); /* hiredis's memory for levels has no limit */
     if (link->too_deep)
         return link;
-    /* The reader's index is that of the innermost level, from 0 on. */
-    if (link->redis->reader->ridx >= LINK_DEPTH_MAX) {
-        /* A client's script can make such a reply: it is read to its end, so that only this client pays for it. */
+    if (depth >= LINK_DEPTH_MAX) {
+        /* It is read to its end, so that only the client pays for it that has asked. */
         link->too_deep = true;
         return link;
     }

@@ -69,7 +69,7 @@ static void say_nested(unsigned depth)
 
 START_TEST(test_depth_is_limited)
 {
-    struct op *ops = new_ops(2);
+    struct op *ops = new_ops(3);
     link_start_and_wait();
     send_op(0, "GET a", &ops[0]);
     TURN_UNTIL(&loop, strcmp(fake.said, "GET.a") == 0);
@@ -79,6 +79,10 @@ START_TEST(test_depth_is_limited)
     TURN_UNTIL(&loop, strcmp(fake.said, "GET.a GET.b") == 0);
     say_nested(LINK_DEPTH_MAX + 1);
     ck_assert_op(&ops[1], LINK_REPLY, "-ERR the reply is nested deeper than larder takes");
+    send_op(0, "GET c", &ops[2]);
+    TURN_UNTIL(&loop, strcmp(fake.said, "GET.a GET.b GET.c") == 0);
+    say_nested(2 * LINK_DEPTH_MAX + 1);
+    ck_assert_op(&ops[2], LINK_FAILED, "nested too deep");
 }
 END_TEST
 
