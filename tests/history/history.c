@@ -12,6 +12,7 @@
  *     --writes N       percent of the verbs (30)
  *     --only LIST      verbs, of those that --verbs prints
  *     --bound MS       longest staleness of what was written elsewhere (1000)
+ *     --strict         what scripts write to keys that they don't declare is held to the same as other writes
  *     --slack MS       longest life of a value behind its deadline (50)
  *     --faults PATH    control socket of a fault proxy before each larder's redis-server; may be given twice
  *     --kinds LIST     kinds of faults (all; without a proxy only kill)
@@ -40,7 +41,7 @@ struct run {
     uint64_t seed;
     unsigned n_clients, n_direct, n_keys, rate, burst, write_percent;
     const char *only;
-    bool has_faults;
+    bool has_faults, is_strict;
     struct check_options options;
     struct history history;
     struct mix mix;
@@ -68,27 +69,19 @@ static redisContext *dial(int port)
 /* Options */
 
 #define OPTION_VERBS 1
+#define OPTION_STRICT 2
 
 static const struct option long_options[] = {
-    {"redis", required_argument, NULL, 'p'},
-    {"larder", required_argument, NULL, 'l'},
-    {"seconds", required_argument, NULL, 't'},
-    {"round", required_argument, NULL, 'r'},
-    {"seed", required_argument, NULL, 's'},
-    {"clients", required_argument, NULL, 'c'},
-    {"direct", required_argument, NULL, 'd'},
-    {"keys", required_argument, NULL, 'k'},
-    {"rate", required_argument, NULL, 'n'},
-    {"burst", required_argument, NULL, 'b'},
-    {"writes", required_argument, NULL, 'w'},
-    {"only", required_argument, NULL, 'o'},
-    {"bound", required_argument, NULL, 'B'},
-    {"slack", required_argument, NULL, 'S'},
-    {"faults", required_argument, NULL, 'f'},
-    {"kinds", required_argument, NULL, 'K'},
-    {"shown", required_argument, NULL, 'v'},
-    {"verbs", no_argument, NULL, OPTION_VERBS},
-    {NULL, 0, NULL, 0},
+    {"redis", required_argument, NULL, 'p'},      {"larder", required_argument, NULL, 'l'},
+    {"seconds", required_argument, NULL, 't'},    {"round", required_argument, NULL, 'r'},
+    {"seed", required_argument, NULL, 's'},       {"clients", required_argument, NULL, 'c'},
+    {"direct", required_argument, NULL, 'd'},     {"keys", required_argument, NULL, 'k'},
+    {"rate", required_argument, NULL, 'n'},       {"burst", required_argument, NULL, 'b'},
+    {"writes", required_argument, NULL, 'w'},     {"only", required_argument, NULL, 'o'},
+    {"bound", required_argument, NULL, 'B'},      {"slack", required_argument, NULL, 'S'},
+    {"faults", required_argument, NULL, 'f'},     {"kinds", required_argument, NULL, 'K'},
+    {"shown", required_argument, NULL, 'v'},      {"verbs", no_argument, NULL, OPTION_VERBS},
+    {"strict", no_argument, NULL, OPTION_STRICT}, {NULL, 0, NULL, 0},
 };
 
 static int64_t number(const char *text, int64_t min, int64_t max)
@@ -134,6 +127,7 @@ static void take_option(struct run *run, int option, const char *text)
     case 'f': add_faults(run, text); break;
     case 'K': run->faults.kinds = text; break;
     case 'v': run->options.n_shown = (unsigned)number(text, 0, 1000000); break;
+    case OPTION_STRICT: run->is_strict = true; break;
     case OPTION_VERBS: mix_print_verbs(); exit(0);
     default: fail("see the first comment of tests/history/history.c for the options");
     }
@@ -178,6 +172,7 @@ static void set_up(struct run *run)
                             .random = {run->seed},
                             .write_percent = run->write_percent,
                             .has_direct = run->n_direct > 0,
+                            .is_strict = run->is_strict,
                             .only = run->only};
     clients_init(&run->clients, &run->history, &run->mix, n, run->rate, run->burst);
     for (unsigned i = 0; i < n; i++) {

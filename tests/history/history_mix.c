@@ -139,7 +139,8 @@ static void add_op(struct spelling *spelling, char letter, unsigned key, size_t 
                     .key = (uint16_t)key,
                     .kind = kind_of(letter),
                     .view = (uint8_t)spelling->client->view,
-                    .is_loose = (verb->flags & LOOSE) && spelling->client->view > 0,
+                    .is_loose = (verb->flags & LOOSE) && spelling->client->view > 0 &&
+                                !spelling->mix->is_strict,
                     .verb = verb->name};
     if (op.kind == OP_VALUE_WRITE)
         op.value = letter == 'W' ? spelling->w : spelling->v;

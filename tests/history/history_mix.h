@@ -42,6 +42,7 @@ struct mix {
     struct random random;
     unsigned write_percent;
     bool has_direct;      /* somebody writes at L2 */
+    bool is_strict;       /* what scripts write undeclared is promised as all else */
     const char *only;     /* names with commas; NULL: all verbs */
     uint64_t n_temporary; /* keys made for one use */
 };

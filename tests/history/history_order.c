@@ -14,7 +14,7 @@ static void raise(struct least *least, const struct check *check, size_t op)
 }
 
 /* By what the view has seen before the read began, and by what its own connection has written before, answered or
- * not: larder executes a client's commands in their order. */
+ * not: larder executes a client's commands in their order. That holds for what scripts write undeclared, too. */
 static struct least least_of(const struct check *check, const struct sights *seen,
                              const struct op *read, size_t own)
 {
@@ -97,7 +97,7 @@ static void check_presence(const struct check *check, size_t i)
 static void note_own(struct check *check, size_t i)
 {
     const struct op *op = op_at(check, i);
-    if (op->state != OP_DONE || op->is_loose)
+    if (op->state != OP_DONE)
         return;
     if (op->kind == OP_VALUE_WRITE)
         check->own_value[op->conn] = i;
