@@ -68,9 +68,14 @@ static int wait_ms(const struct loop *loop, int max_wait_ms)
     return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
+static struct loop_watch *watch_of(const struct epoll_event *event)
+{
+    return event->data.ptr;
+}
+
 static void dispatch(struct loop *loop, const struct epoll_event *event)
 {
-    struct loop_watch *watch = event->data.ptr;
+    struct loop_watch *watch = watch_of(event);
     if (watch->fn == NULL)
         return; /* removed by an earlier callback of this turn */
     unsigned events = 0;
@@ -94,7 +99,11 @@ void loop_turn(struct loop *loop, int max_wait_ms)
     clock_update(&loop->clock);
     int64_t start_us = loop->clock.mono_us;
     for (int i = 0; i < n; i++)
-        dispatch(loop, &events[i]);
+        if (watch_of(&events[i])->is_first)
+            dispatch(loop, &events[i]);
+    for (int i = 0; i < n; i++)
+        if (!watch_of(&events[i])->is_first)
+            dispatch(loop, &events[i]);
     timers_run(&loop->timers, loop->clock.mono_ms);
     for (size_t i = 0; i < loop->n_hooks; i++)
         loop->hooks[i].fn(loop, loop->hooks[i].ctx);

@@ -30,6 +30,7 @@ typedef void loop_watch_fn(struct loop *loop, struct loop_watch *watch, unsigned
 struct loop_watch {
     int fd;
     unsigned events;   /* registered with the kernel */
+    bool is_first;     /* set by the owner: its events of a turn are reported before all others */
     loop_watch_fn *fn; /* NULL: not watched */
     void *ctx;         /* borrowed */
 };

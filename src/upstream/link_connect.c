@@ -198,6 +198,8 @@ static bool connect_to(struct link *link, const char *address)
     link->reply.len = 0;
     link->too_deep = false;
     link->refusal = NULL;
+    /* What L2 says has changed must not be answered from L1 to somebody who asks later. */
+    link->watch.is_first = true;
     int result = loop_watch(link->loop, &link->watch, link->redis->fd, LOOP_WRITE, on_event, link);
     if (result < 0)
         link_set_error(link, "%s", strerror(-result));

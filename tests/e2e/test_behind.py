@@ -1,6 +1,7 @@
 """A line so slow that invalidations queue up behind a long reply: the link is never silent, and yet
 what L1 holds is outdated. It must not be trusted beyond upstream-ping-interval + upstream-timeout."""
 
+import signal
 import time
 
 import pytest
@@ -53,3 +54,28 @@ def test_a_script_is_ahead_of_its_invalidations(redis, proxy, new_larder):
             assert conn("EVAL", "return redis.call('set', ARGV[1], ARGV[2])", 0, "k", "new") == OK
             assert conn("GET", "k") == b"new"
             proxy("clear")
+
+
+def is_stopped(server):
+    with open(f"/proc/{server.pid}/stat", encoding="ascii") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def test_a_larder_that_was_stopped(redis, new_larder):
+    """Stopped for a moment, as by a busy host: what L2 has said meanwhile counts before what clients
+    ask, whoever was first."""
+    larder = new_larder(redis)
+    redis.once("SET", "k", "old")
+    with larder.conn() as conn, redis.conn() as direct:
+        assert conn("GET", "k") == b"old"
+        larder.signal(signal.SIGSTOP)
+        try:
+            poll(lambda: is_stopped(larder))
+            conn.send(b"PING\r\n")
+            assert direct("SET", "k", "new") == OK
+            time.sleep(0.1)
+            conn.send(b"GET k\r\n")
+        finally:
+            larder.signal(signal.SIGCONT)
+        assert conn.read().value == b"PONG"
+        assert conn.read().value == b"new"

@@ -163,6 +163,32 @@ START_TEST(test_unwatch_inside_the_own_callback)
 }
 END_TEST
 
+static void note_letter(struct loop *on, struct loop_watch *watch, unsigned events)
+{
+    (void)on;
+    (void)events;
+    note(*(const char *)watch->ctx);
+}
+
+/* The kernel reports in the order in which they became ready. */
+START_TEST(test_first_watches_come_first)
+{
+    struct pair pairs[3];
+    for (unsigned i = 0; i < 3; i++) {
+        pair_open(&pairs[i], LOOP_READ);
+        pairs[i].watch.fn = note_letter;
+        pairs[i].watch.ctx = (void *)&"abc"[i];
+    }
+    pairs[1].watch.is_first = true;
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(write(pairs[i].peer, "x", 1), 1);
+    loop_turn(&loop, 0);
+    ck_assert_str_eq(happened, "bac");
+    for (unsigned i = 0; i < 3; i++)
+        pair_close(&pairs[i]);
+}
+END_TEST
+
 /* More ready descriptors than one turn takes: none is forgotten. */
 START_TEST(test_many_ready_at_once)
 {
@@ -422,6 +448,7 @@ int main(void)
     tcase_add_test(tcase, test_watch_errors);
     tcase_add_test(tcase, test_unwatch_inside_a_callback_drops_what_the_kernel_reported);
     tcase_add_test(tcase, test_unwatch_inside_the_own_callback);
+    tcase_add_test(tcase, test_first_watches_come_first);
     tcase_add_test(tcase, test_many_ready_at_once);
     tcase_add_test(tcase, test_timers_run_in_order_when_due);
     tcase_add_test(tcase, test_timer_callbacks_arm_and_disarm);
