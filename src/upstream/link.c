@@ -284,6 +284,7 @@ void link_read_figures(const struct link *link, struct link_figures *figures)
 {
     *figures = link->figures;
     figures->inflight = link->ops.n;
+    figures->tracking = link_get_tracking(link);
     figures->tracking_wanted = link->options.tracking;
     figures->breaker = link->breaker.state;
     figures->breaker_transitions = link->breaker.transitions;

@@ -272,6 +272,7 @@ START_TEST(test_switched_during_the_handshake)
         link_ = link_create(&loop, &options, &link_handlers, &heard);
         TURN_UNTIL(&loop, strcmp(fake.said, "COMMAND") == 0);
         ck_assert_int_eq(link_get_state(link_), LINK_HANDSHAKE);
+        ck_assert_int_eq(figures().tracking, LINK_TRACKING_NONE); /* not before it is READY */
         fake.said[0] = '\0';
         configure(i == 0 ? LINK_TRACKING_NONE : LINK_TRACKING_BROADCAST, "a", NULL);
         fake_say(COMMAND_TABLE);
