@@ -390,17 +390,23 @@ def pubsub_killed(rig):
 
 @row("CLIENT TRACKING denied")
 def tracking_denied(rig):
-    """An ACL that allows no tracking: L1 lives by l1-ttl, which bounds what it does not know."""
+    """An ACL that allows no tracking: L1 lives by l1-ttl, which bounds what it does not know. And one
+    that allows it again."""
     rig.l2 = rig.make("new_redis")()
     rig.l2.once("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-client|tracking")
-    conn = rig.front("--l1-ttl", 1, "--l1-ttl-jitter", 0,
+    conn = rig.front("--l1-ttl", 1, "--l1-ttl-jitter", 0, "--coherence-retry-interval", 100,
                      upstream=f"redis://app:pw@127.0.0.1:{rig.l2.port}")
     rig.fill()
     assert info(conn, "larder")["larder_coherence"] == "ttl"
     assert "coherence steps down from tracking to ttl" in rig.larder.log()
+    assert l2_figure(conn, "coherence_step_downs") == 1
     rig.direct("SET", "k", "new")
     poll(lambda: conn("GET", "k") == b"new", WAIT, why="after l1-ttl at the latest")
     assert conn("SET", "k", "mine") == OK and conn("GET", "k") == b"mine"
+    rig.l2.once("ACL", "SETUSER", "app", "+client|tracking")
+    poll(lambda: l2_figure(conn, "coherence") == b"tracking", WAIT)
+    assert l2_figure(conn, "coherence_step_ups") == 1
+    rig.is_back()
 
 
 @row("CLIENT TRACKING OFF")
@@ -408,12 +414,15 @@ def tracking_off(rig):
     """Nobody but larder's own connection can say that; a relay does."""
     rig.l2 = rig.make("new_redis")()
     relay = Relay(rig.l2)
-    conn = rig.front("--l1-ttl", 1, "--l1-ttl-jitter", 0, upstream=f"127.0.0.1:{relay.port}")
+    conn = rig.front("--l1-ttl", 3600, upstream=f"127.0.0.1:{relay.port}")
     rig.fill()
+    poll(lambda: rig.l2.calls(r"client\|trackinginfo") > 1, WAIT, why="larder asks")
     relay.say("CLIENT", "TRACKING", "OFF")
-    poll(lambda: re.search(rb"name=larder .*flags=N ", rig.direct("CLIENT", "LIST")), WAIT)
+    poll(lambda: l2_figure(conn, "coherence_losses") == 1, WAIT)
+    assert "does not track changes any more" in rig.larder.log()
     rig.direct("SET", "k", "new")
-    poll(lambda: conn("GET", "k") == b"new", WAIT, why="after l1-ttl at the latest")
+    poll(lambda: conn("GET", "k") == b"new", WAIT, why="L1 was dropped")
+    rig.is_back()
 
 
 @row("tracking-table-max-keys too low")

@@ -1,12 +1,11 @@
 """The modes of coherence: what each of them promises, stepping down and up, switching at run time, and
 an upstream that stops tracking."""
 
-import socket
 import subprocess
-import threading
 
 import pytest
 
+from support.relay import Relay
 from support.resp import NIL, OK, Error, Push, flat_map, poll
 from support.servers import Failure, Larder, Redis, larder_path
 from support.stats import tier
@@ -322,49 +321,6 @@ def test_without_a_link(alone, new_redis, new_larder):
     assert coherence(larder) == ("broadcast", "broadcast", 0, 0)
 
 
-class Relay:
-    """A proxy in front of a Redis that may mangle what comes and goes."""
-
-    def __init__(self, real):
-        self.real = real
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.mangle = lambda data: data
-        self.mangle_request = lambda data: data
-        self.behind = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            sock, _ = self.listener.accept()
-            behind = socket.create_connection(self.real.address)
-            self.behind.append(behind)
-            threading.Thread(target=self.pump, args=(sock, behind, False), daemon=True).start()
-            threading.Thread(target=self.pump, args=(behind, sock, True), daemon=True).start()
-
-    def pump(self, source, target, replies):
-        try:
-            while data := source.recv(65536):
-                target.sendall(self.mangle(data) if replies else self.mangle_request(data))
-        except OSError:
-            pass
-        for sock in (source, target):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def forget_tracking(self):
-        """L2 stops tracking for whom this proxy serves, who hears nothing of it."""
-        def swallow(data):
-            if b"+OK\r\n" in data:
-                self.mangle = lambda data: data
-            return data.replace(b"+OK\r\n", b"", 1)
-        self.mangle = swallow
-        for behind in self.behind:
-            behind.sendall(b"CLIENT TRACKING OFF\r\n")
-
-
 @pytest.fixture
 def relayed(new_redis, new_larder):
     """(L2, relay, a function that starts a larder behind the relay)"""
@@ -391,7 +347,7 @@ def test_lost_tracking_is_found(mode, prefixes, relayed):
         assert losses(larder) == 0
         for i in range(1, 4):
             fill(conn, direct, "probe", "old")
-            relay.forget_tracking()
+            relay.say("CLIENT", "TRACKING", "OFF")
             poll(lambda: direct("SET", "probe", f"new {i}") and losses(larder) == i, 5.0)
             poll(lambda: conn("GET", "probe") == b"new %d" % i, 2.0)
             in_force(larder, mode)
@@ -405,12 +361,17 @@ def test_lost_tracking_is_found(mode, prefixes, relayed):
 def test_an_upstream_that_only_says_so(relayed):
     """TRACKINGINFO says off, however often it is switched on."""
     l2, relay, start = relayed
-    relay.mangle = lambda data: data.replace(b"$2\r\non\r\n", b"$3\r\noff\r\n")
+
+    def say_off(data):
+        relay.inject = say_off
+        return data.replace(b"$2\r\non\r\n", b"$3\r\noff\r\n")
+
+    relay.inject = say_off
     larder = start()
     poll(lambda: coherence(larder)[1:3] == ("ttl", 1), 5.0)
     assert losses(larder) >= 1
     assert "said to be on, and is not" in larder.log()
-    relay.mangle = lambda data: data
+    relay.inject = None
     in_force(larder, "tracking")
     with larder.conn() as conn, l2.conn() as direct:
         sees_changes(conn, direct)
@@ -422,7 +383,7 @@ def test_an_upstream_that_only_says_so(relayed):
 def test_an_upstream_that_knows_no_broadcast(relayed):
     """As a fork of Redis may: tracking is what is left."""
     l2, relay, start = relayed
-    relay.mangle_request = lambda data: data.replace(b"BCAST", b"BXXXX")
+    relay.rewrite = lambda data: data.replace(b"BCAST", b"BXXXX")
     larder = start("--coherence", "broadcast")
     assert coherence(larder) == ("broadcast", "tracking", 1, 0)
     assert "coherence steps down from broadcast to tracking (CLIENT TRACKING: ERR" in larder.log()
@@ -432,7 +393,7 @@ def test_an_upstream_that_knows_no_broadcast(relayed):
         poll(lambda: tier(conn, "L1")["flushes_mode"] > before, 5.0, why="it is tried again")
         in_force(larder, "tracking")
         assert coherence(larder) == ("broadcast", "tracking", 1, 0)
-        relay.mangle_request = lambda data: data
+        relay.rewrite = None
         in_force(larder, "broadcast")
         assert coherence(larder) == ("broadcast", "broadcast", 1, 1)
         sees_changes(conn, direct)

@@ -11,13 +11,14 @@ from support.resp import encode
 
 class Relay:
     """Passes on what both sides say. `inject`, once set, is called with the next data of redis-server,
-    and what it returns is passed on in its place."""
+    and what it returns is passed on in its place; so is `rewrite` with all that larder says."""
 
     def __init__(self, real):
         self.real = real
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.inject = None
+        self.rewrite = None
         self.behind = None
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -46,6 +47,8 @@ class Relay:
                 if replies and self.inject:
                     inject, self.inject = self.inject, None
                     data = inject(data)
+                if not replies and self.rewrite:
+                    data = self.rewrite(data)
                 target.sendall(data)
         except OSError:
             pass
