@@ -77,7 +77,7 @@ def test_what_was_shown_can_be_set_again(both):
     """As tools do that copy a configuration; what Redis refuses is left out."""
     _, larder = both
     with larder.conn() as conn:
-        for name in ("upstream", "upstream-password-file", "coherence", "warm-dir", "allow-admin"):
+        for name in ("upstream", "upstream-password-file", "warm-dir", "allow-admin"):
             value = conn("CONFIG", "GET", name)[1]
             assert conn("CONFIG", "SET", name, value) == OK, name
             assert conn("CONFIG", "SET", name, value + b"x") == Error(
