@@ -30,7 +30,7 @@ struct shelf stale_shelf(const struct tier *tier, struct bytes key)
 static int64_t lost_ms(const struct tier *tier, uint32_t epoch)
 {
     uint32_t ago = tier->epoch - epoch;
-    return ago <= TIER_EPOCHS ? tier->lost_ms[epoch % TIER_EPOCHS] : 0;
+    return ago <= TIER_EPOCHS ? tier->lost_ms[epoch % TIER_EPOCHS] : INT64_MIN / 2;
 }
 
 /* XFetch (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention",
@@ -71,15 +71,15 @@ static bool is_fresh(const struct tier *tier, const struct entry_soft *soft)
            (soft->fresh_until_ms == 0 || (int64_t)soft->fresh_until_ms > now_ms(tier));
 }
 
-void stale_count(struct tier *tier, const struct entry_soft *soft, enum verdict verdict)
+void stale_count(struct tier *tier, const struct entry_soft *soft, enum verdict verdict, unsigned n)
 {
     struct tier_counters *counters = &tier->counters;
     if (verdict == VERDICT_ERROR)
-        counters->stale_if_error++;
+        counters->stale_if_error += n;
     else if (verdict == VERDICT_REFRESH && is_fresh(tier, soft))
-        counters->early_refreshes++;
+        counters->early_refreshes += n;
     else if (verdict == VERDICT_REFRESH)
-        counters->stale_while_revalidate++;
+        counters->stale_while_revalidate += n;
 }
 
 /* Strings */
@@ -111,7 +111,7 @@ static const struct entry *find_soft(struct tier *tier, unsigned db, struct byte
     }
     if (use == STALE_PEEK)
         return entry;
-    stale_count(tier, &soft, verdict);
+    stale_count(tier, &soft, verdict, 1);
     if (verdict == VERDICT_REFRESH && fetch_find(tier, db, key, hash, bytes_of(NULL, 0)) == NULL)
         tier_fetch(tier, db, key, hash, stale_on_refreshed, NULL); /* moves no entry */
     return entry;
@@ -134,7 +134,13 @@ const struct entry *stale_find(struct tier *tier, unsigned db, struct bytes key,
     return use == STALE_PEEK ? entry : tier_count(tier, entry);
 }
 
-const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes key, uint64_t hash)
+unsigned stale_readers(const struct fetch *fetch)
+{
+    return (unsigned)fetch->n_waiters + (fetch->first.fn != stale_on_refreshed);
+}
+
+const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                                 unsigned n)
 {
     if (!tier->is_special || !tier->options.l1_enabled)
         return NULL;
@@ -147,7 +153,7 @@ const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes ke
         return NULL;
     struct entry_soft soft = entry_soft_of(entry);
     enum verdict verdict = stale_judge(tier, &soft, &shelf, false);
-    stale_count(tier, &soft, verdict);
+    stale_count(tier, &soft, verdict, n);
     return verdict == VERDICT_USELESS ? NULL : entry;
 }
 

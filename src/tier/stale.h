@@ -39,16 +39,22 @@ struct shelf stale_shelf(const struct tier *tier, struct bytes key);
 enum verdict stale_judge(struct tier *tier, const struct entry_soft *soft,
                          const struct shelf *shelf, bool can_ask);
 
-/* Counts an answer by its verdict. */
-void stale_count(struct tier *tier, const struct entry_soft *soft, enum verdict verdict);
+/* Counts `n` answers by their verdict. */
+void stale_count(struct tier *tier, const struct entry_soft *soft, enum verdict verdict,
+                 unsigned n);
 
 /* Finds a string where some policy is special: tier_find and its kin. */
 enum stale_use { STALE_FIND, STALE_FIND_UNTOUCHED, STALE_PEEK };
 const struct entry *stale_find(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
                                enum stale_use use);
 
-/* The string that may be answered since the key's fetch has failed, or NULL. Counts it. */
-const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes key, uint64_t hash);
+/* The string that may be answered since the key's fetch has failed, or NULL. Counts it for `n`
+ * readers. */
+const struct entry *stale_rescue(struct tier *tier, unsigned db, struct bytes key, uint64_t hash,
+                                 unsigned n);
+
+/* How many clients wait for a fetch: none for a refresh that nobody has joined. */
+unsigned stale_readers(const struct fetch *fetch);
 
 /* L2 has said what contradicts the key's entries of another kind (strings, or anchors of replies): those
  * of a soft shelf go that are no longer fresh, and were read where L2 would not have told of a change.

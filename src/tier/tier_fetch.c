@@ -187,13 +187,14 @@ static void replace_error(struct fetch *fetch)
 {
     struct tier *tier = fetch->tier;
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
-    if (!stale_is_passing(buf_bytes(&fetch->value)))
+    unsigned n = stale_readers(fetch);
+    if (n == 0 || !stale_is_passing(buf_bytes(&fetch->value)))
         return;
-    const struct entry *entry = stale_rescue(tier, fetch->db, key, fetch->hash);
+    const struct entry *entry = stale_rescue(tier, fetch->db, key, fetch->hash, n);
     if (entry != NULL) {
         keep(fetch, entry->kind == ENTRY_ABSENT ? TIER_ABSENT : TIER_STRING, entry_value(entry));
     } else if (tier->options.fail_mode == TIER_FAIL_MISS) {
-        tier->counters.failed_as_missing++;
+        tier->counters.failed_as_missing += n;
         keep(fetch, TIER_ABSENT, bytes_of(NULL, 0));
     }
 }
@@ -206,8 +207,9 @@ static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
     int64_t pttl;
     if (fetch->lost && fetch_retry(fetch, send_again))
         return;
-    if (fetch_read_pttl(fetch, outcome, reply, &pttl))
-        fetch_fill(fetch, pttl);
+    if (!fetch_read_pttl(fetch, outcome, reply, &pttl))
+        pttl = PTTL_UNKNOWN;
+    fetch_fill(fetch, pttl);
     if (fetch->answer == TIER_ERROR)
         replace_error(fetch);
     fetch_finish(fetch, fetch->answer, buf_bytes(&fetch->value));

@@ -134,9 +134,9 @@ void fetch_fill(struct fetch *fetch, int64_t pttl)
         tier->counters.fills_refused += !is_kept;
     }
     bool says_nothing = fetch->answer == TIER_ERROR && stale_is_passing(buf_bytes(&fetch->value));
-    if (!is_kept && !fetch->doomed && !says_nothing)
-        drop_stale(fetch);
-    if (fetch->answer != TIER_ERROR && !fetch->doomed && tier->is_special)
+    if (!is_kept && !says_nothing)
+        drop_stale(fetch); /* also of a doomed fetch: its waiters are told what L2 has */
+    if (fetch->answer != TIER_ERROR && tier->is_special)
         stale_contradict(tier, reply_dbs_anchors(tier->n_dbs, fetch->db, true),
                          bytes_of(fetch->key, fetch->key_len), fetch->hash);
 }

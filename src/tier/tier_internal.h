@@ -132,6 +132,9 @@ struct fill_plan {
     int64_t fresh_until_ms; /* 0: as long as the link is trusted */
     bool is_soft;
 };
+/* In the place of a remaining time: L2 did not say. */
+#define PTTL_UNKNOWN (-3)
+
 /* Decides from L2's remaining time and the key's policy. `size`: of the value. False: nothing may be kept. */
 bool fetch_plan(const struct fetch *fetch, int64_t pttl, size_t size, struct fill_plan *plan);
 /* Keeps a string, or that there is none, as far as fetch_plan allows; drops what it takes the place of. */

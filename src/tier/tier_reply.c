@@ -184,7 +184,7 @@ static bool judge(struct tier *tier, const struct tier_read *read, const struct 
         tier->counters.observed_hits += verdict == VERDICT_FRESH;
         return false;
     }
-    stale_count(tier, &found->soft, verdict);
+    stale_count(tier, &found->soft, verdict, 1);
     if (verdict == VERDICT_REFRESH && reply_make_name(tier, read) &&
         fetch_find(tier, read->db, read->key, read->hash, buf_bytes(&tier->reply_name)) == NULL)
         tier_reply_fetch(tier, read, stale_on_refreshed, NULL); /* moves no entry */
@@ -289,8 +289,15 @@ static bool make_first(struct filling *filling, struct bytes name)
     struct bytes name_now = bytes_of(filling->first.ptr, anchor->first_name_len);
     bool is_free = anchor->first_name_len == 0 || bytes_equal(name_now, name) ||
                    anchor->first_deadline_ms <= now_ms(filling->tier);
-    if (!is_free || name.len + filling->resp3.len > FIRST_MAX)
+    if (!is_free)
         return false;
+    if (name.len + filling->resp3.len > FIRST_MAX) {
+        /* What is there has ended, or is this reply as it was before. */
+        anchor->n_replies -= anchor->first_name_len > 0;
+        anchor->first_name_len = 0;
+        filling->first = bytes_of(NULL, 0);
+        return false;
+    }
     anchor->n_replies += anchor->first_name_len == 0;
     anchor->first_name_len = (uint32_t)name.len;
     anchor->first_deadline_ms = filling->plan.item.deadline_ms;
@@ -351,8 +358,7 @@ static bool is_too_big(const struct tier *tier, struct bytes resp3)
     return max != 0 && resp3.len > max;
 }
 
-/* L2 has answered, so what a soft shelf still has of the key is outdated for certain. */
-static void drop_stale(struct fetch *fetch)
+void reply_forget(struct fetch *fetch)
 {
     struct tier *tier = fetch->tier;
     struct bytes key = bytes_of(fetch->key, fetch->key_len);
@@ -382,8 +388,7 @@ void reply_fill(struct fetch *fetch, struct bytes resp3)
         contradict_string(fetch);
     if (!reply_is_on(tier) || !fetch_plan(fetch, fetch->pttl, resp3.len, &filling.plan) ||
         filling.plan.item.deadline_ms <= now_ms(tier)) {
-        if (!fetch->doomed)
-            drop_stale(fetch);
+        reply_forget(fetch);
         return;
     }
     filling.plan.item.kind = ENTRY_REPLY;
@@ -393,4 +398,6 @@ void reply_fill(struct fetch *fetch, struct bytes resp3)
     tier->counters.fills += is_kept;
     tier->counters.reply_fills += is_kept;
     tier->counters.fills_refused += !is_kept;
+    if (!is_kept)
+        reply_forget(fetch);
 }

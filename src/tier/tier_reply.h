@@ -52,4 +52,7 @@ static inline uint64_t reply_first_fresh(const struct entry *entry)
 /* Keeps a fetch's reply as far as fetch_plan allows; drops what it takes the place of. */
 void reply_fill(struct fetch *fetch, struct bytes resp3);
 
+/* L2 has answered, so what a soft shelf still has of the key is outdated for certain. */
+void reply_forget(struct fetch *fetch);
+
 #endif

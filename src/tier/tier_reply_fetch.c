@@ -77,7 +77,7 @@ static void send_again(struct fetch *fetch)
 
 /* Copies the stale reply to the read, if there is one that may be answered. */
 static bool rescue_reply(struct fetch *fetch, const struct shelf *shelf,
-                         const struct tier_read *read, bool *is_absent)
+                         const struct tier_read *read, unsigned n_readers, bool *is_absent)
 {
     struct tier *tier = fetch->tier;
     struct reply_found found;
@@ -86,17 +86,19 @@ static bool rescue_reply(struct fetch *fetch, const struct shelf *shelf,
     enum verdict verdict = stale_judge(tier, &found.soft, shelf, false);
     if (verdict == VERDICT_USELESS || !buf_append(&fetch->value, found.resp3.ptr, found.resp3.len))
         return false;
-    stale_count(tier, &found.soft, verdict);
+    stale_count(tier, &found.soft, verdict, n_readers);
     *is_absent = found.anchor.is_absent;
     return true;
 }
 
 /* The same from the key's stale string, for reads that it answers. */
-static bool rescue_derived(struct fetch *fetch, const struct tier_read *read, bool *is_absent)
+static bool rescue_derived(struct fetch *fetch, const struct tier_read *read, unsigned n_readers,
+                           bool *is_absent)
 {
     if (fetch->derive == NULL)
         return false;
-    const struct entry *entry = stale_rescue(fetch->tier, read->db, read->key, read->hash);
+    const struct entry *entry =
+        stale_rescue(fetch->tier, read->db, read->key, read->hash, n_readers);
     if (entry == NULL)
         return false;
     struct reply reply = {.out = &fetch->value, .proto = 3};
@@ -107,7 +109,7 @@ static bool rescue_derived(struct fetch *fetch, const struct tier_read *read, bo
 }
 
 /* Looks for what may be answered since the fetch has failed, and copies it, as waiters may change the store. */
-static bool rescue(struct fetch *fetch, bool *is_absent)
+static bool rescue(struct fetch *fetch, unsigned n_readers, bool *is_absent)
 {
     struct tier *tier = fetch->tier;
     struct shelf shelf = stale_shelf(tier, bytes_of(fetch->key, fetch->key_len));
@@ -125,8 +127,8 @@ static bool rescue(struct fetch *fetch, bool *is_absent)
                              .args = words + 2,
                              .n_args = n - 2};
     fetch->value.len = 0;
-    bool is_found =
-        rescue_reply(fetch, &shelf, &read, is_absent) || rescue_derived(fetch, &read, is_absent);
+    bool is_found = rescue_reply(fetch, &shelf, &read, n_readers, is_absent) ||
+                    rescue_derived(fetch, &read, n_readers, is_absent);
     mem_free(words);
     return is_found;
 }
@@ -136,15 +138,16 @@ static bool finish_otherwise(struct fetch *fetch, struct bytes error)
 {
     struct tier *tier = fetch->tier;
     bool is_absent;
-    if (!stale_is_passing(error))
+    unsigned n_readers = stale_readers(fetch);
+    if (n_readers == 0 || !stale_is_passing(error))
         return false;
-    if (rescue(fetch, &is_absent)) {
+    if (rescue(fetch, n_readers, &is_absent)) {
         fetch_finish(fetch, is_absent ? TIER_ABSENT : TIER_REPLY, buf_bytes(&fetch->value));
         return true;
     }
     if (tier->options.fail_mode != TIER_FAIL_MISS || fetch->missing == NULL)
         return false;
-    tier->counters.failed_as_missing++;
+    tier->counters.failed_as_missing += n_readers;
     fetch_finish(fetch, TIER_ABSENT, bytes_of_str(fetch->missing));
     return true;
 }
@@ -161,12 +164,16 @@ static void on_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
         answer = TIER_ERROR;
         if (finish_otherwise(fetch, reply))
             return;
+        if (!stale_is_passing(reply))
+            reply_forget(fetch);
     } else if (outcome == LINK_REPLY && fetch->has_value) {
         if (fetch->pttl == -2)
             answer = TIER_ABSENT;
         counters->l2_found += answer == TIER_REPLY;
         counters->l2_absent += answer == TIER_ABSENT;
         reply_fill(fetch, reply);
+    } else {
+        reply_forget(fetch);
     }
     fetch_finish(fetch, answer, reply);
 }
