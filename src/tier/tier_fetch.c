@@ -73,6 +73,7 @@ static void doom(struct fetch *fetch, enum doom why)
     if (is_ahead_of(fetch, why))
         return;
     fetch_forgo(fetch);
+    fetch->overtaken |= why == DOOM_BY_WRITE;
     if (why == DOOM_BY_WRITE)
         fetch->tier->counters.fills_doomed_by_write++;
     else
@@ -331,8 +332,9 @@ bool fetch_retry(struct fetch *fetch, void (*send_fn)(struct fetch *fetch))
 {
     struct tier *tier = fetch->tier;
     int64_t spent_ms = (tier->loop->clock.mono_us - fetch->begun_us) / 1000;
-    if (fetch->retried || tier->options.retry_percent == 0 || tier->retry_budget < 100 ||
-        spent_ms >= link_get_timeout_ms(tier->link) || !link_is_available(tier->link))
+    if (fetch->retried || fetch->overtaken || tier->options.retry_percent == 0 ||
+        tier->retry_budget < 100 || spent_ms >= link_get_timeout_ms(tier->link) ||
+        !link_is_available(tier->link))
         return false;
     tier->retry_budget -= 100;
     tier->counters.retries++;
@@ -340,7 +342,7 @@ bool fetch_retry(struct fetch *fetch, void (*send_fn)(struct fetch *fetch))
     fetch->lost = false;
     fetch->has_value = false;
     fetch->sent_ms = tier->loop->clock.mono_ms;
-    /* What doomed it was a loss or a write, and neither has read what comes now. */
+    /* What doomed it was the loss, or a push, and what comes now is read after both. */
     fetch->doomed = false;
     if (!fetch->in_table && fetch_find(tier, fetch->db, bytes_of(fetch->key, fetch->key_len),
                                        fetch->hash, fetch_name(fetch)) == NULL)

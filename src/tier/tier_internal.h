@@ -36,7 +36,8 @@ struct fetch {
     bool in_table;
     bool doomed;
     bool retried;
-    bool lost; /* the first of its commands got no answer of L2 */
+    bool overtaken; /* by a write: sent again, it would read what came after it */
+    bool lost;      /* the GET got no answer of L2 */
     bool
         has_value; /* the first of the two replies is there: a GET's in `value`, a PTTL's in `pttl` */
     enum tier_answer answer;
@@ -139,7 +140,8 @@ struct fill_plan {
 bool fetch_plan(const struct fetch *fetch, int64_t pttl, size_t size, struct fill_plan *plan);
 /* Keeps a string, or that there is none, as far as fetch_plan allows; drops what it takes the place of. */
 void fetch_fill(struct fetch *fetch, int64_t pttl);
-/* Sends the fetch's commands again when its link was lost, it was not retried before, and time and budget allow. */
+/* Sends the fetch's commands again when its link was lost, it was not retried before, no write of its key was given behind it, and
+ * time and budget allow. */
 bool fetch_retry(struct fetch *fetch, void (*send)(struct fetch *fetch));
 /* Serves the waiters and ends the fetch. */
 void fetch_finish(struct fetch *fetch, enum tier_answer answer, struct bytes bytes);

@@ -48,7 +48,6 @@ static struct bytes *words_of(const struct fetch *fetch, size_t *n)
 static void on_pttl(void *ctx, enum link_outcome outcome, struct bytes reply)
 {
     struct fetch *fetch = ctx;
-    fetch->lost = outcome != LINK_REPLY;
     fetch->has_value = fetch_read_pttl(fetch, outcome, reply, &fetch->pttl);
 }
 
@@ -157,7 +156,7 @@ static void on_reply(void *ctx, enum link_outcome outcome, struct bytes reply)
     struct fetch *fetch = ctx;
     struct tier_counters *counters = &fetch->tier->counters;
     enum tier_answer answer = TIER_REPLY;
-    if (fetch->lost && outcome != LINK_REPLY && fetch_retry(fetch, send_again))
+    if (outcome != LINK_REPLY && fetch_retry(fetch, send_again))
         return;
     if (reply.ptr[0] == '-') {
         counters->fetch_errors++;
