@@ -199,6 +199,12 @@ static size_t space_of(const struct store_item *item)
     return item->value.len + (item->soft != NULL ? sizeof(*item->soft) : 0);
 }
 
+/* The same of what is there. */
+static size_t space_in(const struct entry *entry)
+{
+    return entry->value_len + (entry->flags & ENTRY_SOFT ? sizeof(struct entry_soft) : 0);
+}
+
 static bool is_too_big(const struct store *store, struct bytes key, const struct store_item *item)
 {
     const struct store_options *options = &store->options;
@@ -231,7 +237,7 @@ static uint32_t first_access(const struct store *store, int64_t now_ms)
     return store->is_lfu ? access_lfu_word(now_ms) : access_lru_word(now_ms);
 }
 
-/* Writes a value that is no longer over an entry of the same footprint. The value may be part of
+/* Writes what needs no more space over an entry of the same footprint. The value may be part of
  * the old one. */
 static void overwrite(struct store *store, const struct index_at *at, const struct store_item *item,
                       int64_t now_ms)
@@ -338,7 +344,7 @@ enum store_result store_put(struct store *store, unsigned db, struct bytes key, 
     struct index_at at;
     struct entry *old = index_locate(&store->index, slot, key, hash, &at);
     enum store_result result = STORE_OK;
-    if (old != NULL && item->value.len <= old->value_len && !state_is_dead(store, old) &&
+    if (old != NULL && space_of(item) <= space_in(old) && !state_is_dead(store, old) &&
         entry_footprint(old) == entry_class(key.len, space_of(item)))
         overwrite(store, &at, item, now_ms);
     else
