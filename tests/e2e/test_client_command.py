@@ -126,32 +126,31 @@ def test_pause(larder):
         assert conn("CLIENT", "PAUSE", 300) == OK
         assert other("GET", "k") == b"v"
         assert time.monotonic() - begin >= 0.28, "reads wait, too"
-        assert time.monotonic() - begin < 2
 
 
 def test_pause_of_writes(larder):
     with larder.conn() as conn, larder.conn() as other:
         other("SET", "k", "v")
+        assert conn("CLIENT", "PAUSE", 60000, "WRITE") == OK
+        assert other("GET", "k") == b"v", "reads go on"
+        assert conn("CLIENT", "UNPAUSE") == OK
         begin = time.monotonic()
-        assert conn("CLIENT", "PAUSE", 800, "WRITE") == OK
-        assert other("GET", "k") == b"v"
-        assert time.monotonic() - begin < 0.7, "reads go on"
+        assert conn("CLIENT", "PAUSE", 300, "WRITE") == OK
         assert other("SET", "k", "w") == OK
-        assert time.monotonic() - begin >= 0.78, "writes wait"
+        assert time.monotonic() - begin >= 0.28, "writes wait"
         assert other("GET", "k") == b"w"
 
 
 def test_unpause(larder):
     with larder.conn() as conn, larder.conn() as other:
         other("SET", "k", "v")
-        conn("CLIENT", "PAUSE", 20000, "WRITE")
+        conn("CLIENT", "PAUSE", 60000, "WRITE")
         done = []
         thread = threading.Thread(target=lambda: done.append(other("SET", "k", "w")))
         thread.start()
-        begin = time.monotonic()
         assert conn("CLIENT", "UNPAUSE") == OK
-        thread.join(5)
-        assert done == [OK] and time.monotonic() - begin < 2
+        thread.join(20)
+        assert done == [OK]
 
 
 READS = "#!lua flags=no-writes\nreturn 'read'"

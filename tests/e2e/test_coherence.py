@@ -40,7 +40,7 @@ def test_a_direct_change_is_seen(name, proto, pair):
         assert conn("GET", "k") == b"old"
         for command in commands:
             direct(*command)
-        poll(lambda: conn("GET", "k") == expected, 1.0)
+        poll(lambda: conn("GET", "k") == expected)
         assert conn("GET", "k") == expected
 
 
@@ -49,10 +49,10 @@ def test_an_absent_key_that_appears(pair):
         for command in (("SET", "k", "v"), ("SETEX", "k", 100, "v"), ("APPEND", "k", "v"),
                         ("GETSET", "k", "v"), ("MSET", "k", "v")):
             direct("DEL", "k")
-            poll(lambda: conn("GET", "k") is NIL, 1.0)
+            poll(lambda: conn("GET", "k") is NIL)
             assert conn("GET", "k") is NIL
             direct(*command)
-            poll(lambda: conn("GET", "k") == b"v", 1.0)
+            poll(lambda: conn("GET", "k") == b"v")
 
 
 def test_two_hundred_changes_one_after_another(pair):
@@ -60,7 +60,7 @@ def test_two_hundred_changes_one_after_another(pair):
         for i in range(200):
             value = b"%d" % i
             direct("SET", "k", value)
-            poll(lambda: conn("GET", "k") == value, 1.0, every=0)
+            poll(lambda: conn("GET", "k") == value, every=0)
             assert conn("GET", "k") == value
 
 
@@ -70,7 +70,7 @@ def test_a_change_of_many_keys(pair):
         direct("MSET", *[w for n in names for w in (n, "old")])
         assert conn("MGET", *names) == [b"old"] * 500
         direct("MSET", *[w for n in names for w in (n, "new")])
-        poll(lambda: conn("MGET", *names) == [b"new"] * 500, 1.0)
+        poll(lambda: conn("MGET", *names) == [b"new"] * 500)
 
 
 @pytest.mark.parametrize("flush", ("FLUSHALL", "FLUSHDB", "FLUSHALL ASYNC"))
@@ -80,7 +80,7 @@ def test_a_flush_empties_l1(flush, pair):
         direct("MSET", *[w for n in names for w in (n, "v")])
         assert conn("MGET", *names) == [b"v"] * 100
         direct(*flush.split())
-        poll(lambda: conn("MGET", *names) == [NIL] * 100, 1.0)
+        poll(lambda: conn("MGET", *names) == [NIL] * 100)
 
 
 def test_a_push_is_one_shot_and_the_key_is_tracked_again(pair):
@@ -88,7 +88,7 @@ def test_a_push_is_one_shot_and_the_key_is_tracked_again(pair):
     with pair.l2.conn() as direct, pair.larder.conn() as conn:
         for value in (b"1", b"2", b"3", b"4"):
             direct("SET", "k", value)
-            poll(lambda: conn("GET", "k") == value, 1.0)
+            poll(lambda: conn("GET", "k") == value)
             for _ in range(3):
                 assert conn("GET", "k") == value
 
@@ -100,7 +100,7 @@ def test_a_change_after_our_own_write(pair):
             conn("SET", "k", "ours")
             assert conn("GET", "k") == b"ours"
             direct("SET", "k", f"theirs {i}")
-            poll(lambda: conn("GET", "k") == b"theirs %d" % i, 1.0)
+            poll(lambda: conn("GET", "k") == b"theirs %d" % i)
 
 
 def test_every_reader_sees_it(pair):
@@ -110,7 +110,7 @@ def test_every_reader_sees_it(pair):
         for conn in conns:
             assert conn("GET", "k") == b"old"
         direct("SET", "k", "new")
-        poll(lambda: conns[0]("GET", "k") == b"new", 1.0)
+        poll(lambda: conns[0]("GET", "k") == b"new")
         for conn in conns:
             assert conn("GET", "k") == b"new"
             conn.close()
@@ -123,10 +123,10 @@ def test_two_larders_in_front_of_one_l2(new_redis, new_larder):
             value = b"%d" % i
             one("SET", "k", value)
             assert one("GET", "k") == value
-            poll(lambda: two("GET", "k") == value, 1.0, every=0)
+            poll(lambda: two("GET", "k") == value, every=0)
             assert two("INCRBY", "k", 1000) == i + 1000
             assert two("GET", "k") == b"%d" % (i + 1000)
-            poll(lambda: one("GET", "k") == b"%d" % (i + 1000), 1.0, every=0)
+            poll(lambda: one("GET", "k") == b"%d" % (i + 1000), every=0)
 
 
 def test_eviction_at_l2_is_seen(new_redis, new_larder):
@@ -139,4 +139,4 @@ def test_eviction_at_l2_is_seen(new_redis, new_larder):
         direct("CONFIG", "SET", "maxmemory", "1")
         poll(lambda: direct("DBSIZE") == 0, 5.0)
         direct("CONFIG", "SET", "maxmemory", "0")
-        poll(lambda: conn("MGET", *[f"k{i}" for i in range(1000)]) == [NIL] * 1000, 2.0)
+        poll(lambda: conn("MGET", *[f"k{i}" for i in range(1000)]) == [NIL] * 1000)

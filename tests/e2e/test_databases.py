@@ -87,7 +87,7 @@ def test_a_direct_change_reaches_the_right_database(pair):
         assert zero("GET", "k") == b"zero" and five("GET", "k") == b"five"
         direct("SELECT", 5)
         direct("SET", "k", "changed")
-        poll(lambda: five("GET", "k") == b"changed", 1.0)
+        poll(lambda: five("GET", "k") == b"changed")
         assert zero("GET", "k") == b"zero"
 
 

@@ -24,7 +24,7 @@ def test_killed_again_and_again_on_a_unix_socket(new_redis, new_larder):
             assert conn("SET", "k", i) == OK
             assert conn("GET", "k") == b"%d" % i
             l2.kill()
-            poll(lambda: is_upstream_error(conn("GET", f"other {time.monotonic()}")), 1.0)
+            poll(lambda: is_upstream_error(conn("GET", f"other {time.monotonic()}")))
             l2.start()
 
 
@@ -47,6 +47,32 @@ def test_what_was_in_flight_gets_exactly_one_reply(new_redis, new_larder):
         assert conn("PING") == b"PONG"
 
 
+HERE = [("PING",), ("ECHO", "x"), ("GET", "hit"), ("MGET", "hit", "hit"), ("STRLEN", "hit"),
+        ("TTL", "hit"), ("CACHE", "STATS"), ("CACHE", "EXPLAIN", "hit"), ("UPSTREAM", "LIST"),
+        ("CLIENT", "LIST"), ("CLIENT", "ID"), ("CLIENT", "SETNAME", "me"), ("CONFIG", "GET", "port"),
+        ("CONFIG", "SET", "slowlog-max-len", "10"), ("INFO", "server", "clients", "stats", "l2"),
+        ("SLOWLOG", "LEN"), ("LATENCY", "LATEST"), ("SELECT", 1), ("SELECT", 0), ("MULTI",),
+        ("DISCARD",), ("UNWATCH",), ("ACL", "WHOAMI"), ("HELLO", 2), ("RESET",),
+        ("CACHE", "INVALIDATE", "hit"), ("CACHE", "FLUSH"), ("QUIT",)]
+
+
+def test_what_is_answered_here_does_not_wait(new_redis, new_larder):
+    """While L2 hangs, and a client's command waits for a minute: each within a client's deadline."""
+    l2 = new_redis()
+    larder = new_larder(l2, "--upstream-timeout", "60000", "--upstream-ping-interval", "60000",
+                        "--shutdown-timeout", "0")
+    with larder.conn() as conn, larder.conn() as waiting:
+        conn("SET", "hit", "v")
+        assert conn("GET", "hit") == b"v"
+        l2.signal(signal.SIGSTOP)
+        waiting.send(b"GET miss\r\n")
+        answers_locally(conn)
+        for words in HERE:
+            got = conn(*words)
+            assert not isinstance(got, Error), (words, got)
+        assert waiting.quiet(0.05) == (b"", False)
+
+
 def test_late_replies_reach_nobody(new_redis, new_larder):
     """What timed out is answered by L2 later; the next commands get their own replies."""
     l2 = new_redis()
@@ -57,7 +83,7 @@ def test_late_replies_reach_nobody(new_redis, new_larder):
             got = conn.pipeline([("SET", f"late{j}", f"late {i}") for j in range(20)])
             l2.signal(signal.SIGCONT)
             assert all(is_upstream_error(g) for g in got), got
-            poll(lambda: back(conn), 3.0)
+            poll(lambda: back(conn))
             for j in range(50):
                 assert conn("SET", "k", f"{i}:{j}") == OK
                 assert conn("GET", "k") == b"%d:%d" % (i, j)
@@ -185,9 +211,9 @@ def test_no_busy_loop_while_l2_is_away(new_larder):
     larder = new_larder(f"127.0.0.1:{free_port()}")
     with larder.conn() as conn:
         conn("PING")
-        before = larder.cpu()
-        time.sleep(0.5)
-        assert larder.cpu() - before < 0.2
+        before, begin = larder.cpu(), time.monotonic()
+        time.sleep(1)
+        assert larder.cpu() - before < 0.4 * (time.monotonic() - begin)
         assert conn("PING") == b"PONG"
 
 
@@ -205,5 +231,5 @@ def test_a_client_that_leaves_while_l2_hangs(new_redis, new_larder):
     finally:
         l2.signal(signal.SIGCONT)
     with larder.conn() as conn:
-        poll(lambda: back(conn), 3.0)
+        poll(lambda: back(conn))
         poll(lambda: conn("CLIENT", "LIST").count(b"\n") == 1, 5.0)

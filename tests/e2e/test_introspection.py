@@ -57,7 +57,7 @@ def test_when_l2_is_gone(new_redis, new_larder):
     with larder.conn() as conn:
         before = names(conn("COMMAND"))
         l2.kill()
-        poll(lambda: isinstance(conn("SET", "k", "v"), Error), 2.0)
+        poll(lambda: isinstance(conn("SET", "k", "v"), Error))
         assert names(conn("COMMAND")) == before
         assert conn("COMMAND", "COUNT") == len(before)
         assert conn("COMMAND", "INFO", "hset", "nosuch")[0][:2] == [b"hset", -4]
@@ -70,16 +70,16 @@ def test_when_l2_is_gone(new_redis, new_larder):
 def test_when_l2_hangs(new_redis, new_larder):
     """INFO does not wait for it as long as other commands do, and sections of larder's not at all."""
     l2 = new_redis()
-    larder = new_larder(l2, "--upstream-timeout", "20000", "--upstream-ping-interval", "20000")
-    with larder.conn() as conn:
+    larder = new_larder(l2, "--upstream-timeout", "60000", "--upstream-ping-interval", "60000")
+    with larder.conn(deadline=20) as conn:
         conn("SET", "k", "v")
         l2.signal(signal.SIGSTOP)
         try:
-            begin = time.monotonic()
+            asked = int(info(conn, "l2")["l2_commands"])
             assert "connected_clients" in info(conn, "clients")
-            assert time.monotonic() - begin < 0.5
+            assert int(info(conn, "l2")["l2_commands"]) == asked, "L2 is not even asked"
             assert "db0" not in info(conn)
-            assert time.monotonic() - begin < 3
+            assert int(info(conn, "l2")["l2_commands"]) == asked + 1
         finally:
             l2.signal(signal.SIGCONT)
         assert info(conn, "keyspace")["db0"].startswith("keys=1,")
@@ -120,7 +120,7 @@ def typed(port, keys):
     shown = b""
     try:
         subprocess.run(["stty", "cols", "200"], stdin=fd, check=True)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while time.monotonic() < end and b"> " not in shown:
             if select.select([fd], [], [], 0.1)[0]:
                 shown += os.read(fd, 65536)

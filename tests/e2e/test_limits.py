@@ -50,15 +50,15 @@ def answers(address):
 
 
 def test_idle_clients_are_closed(new_larder):
-    larder = new_larder(None, "--timeout", "1")
+    larder = new_larder(None, "--timeout", "2")
     with larder.conn() as idle, larder.conn() as busy:
         idle("PING")
         begin = time.monotonic()
-        while time.monotonic() - begin < 1.5:
+        while time.monotonic() - begin < 3:
             assert busy("PING") == b"PONG"
             time.sleep(0.02)
-        assert idle.until_closed(5.0) == b""
-        assert time.monotonic() - begin >= 0.9
+        assert idle.until_closed(20.0) == b""
+        assert time.monotonic() - begin >= 1.9
         assert busy("PING") == b"PONG"
 
 

@@ -1,7 +1,7 @@
-"""Leaving: what is in flight is finished on SIGTERM and SIGINT, within its time, with status 0."""
+"""Leaving: what is in flight is finished on SIGTERM and SIGINT, within its time, with status 0.
+Larder.stop fails when that takes 20 seconds."""
 
 import signal
-import time
 
 import pytest
 
@@ -41,12 +41,10 @@ def test_requests_in_flight_finish(number, new_redis, new_larder):
 
 
 def test_idle_clients_are_closed(new_larder):
-    larder = new_larder()
+    larder = new_larder(None, "--shutdown-timeout", "600")
     conns = [larder.conn() for _ in range(50)]
     assert [c("PING") for c in conns] == [b"PONG"] * 50
-    begin = time.monotonic()
     larder.stop()
-    assert time.monotonic() - begin < 5
     for conn in conns:
         assert conn.until_closed() == b""
 
@@ -60,9 +58,7 @@ def test_bounded_when_l2_hangs(new_redis, new_larder):
         try:
             conn.send(encode("SET", "k", "v"))
             taken(larder, "set")
-            begin = time.monotonic()
             larder.stop()
-            assert time.monotonic() - begin < 4
         finally:
             l2.signal(signal.SIGCONT)
         try:
@@ -97,9 +93,7 @@ def test_a_reply_that_nobody_reads_does_not_hold_it(new_redis, new_larder):
         conn("SET", "k", b"x" * 100000)
         conn.send(encode("GET", "k") * 300)
         taken(larder, "get")
-        begin = time.monotonic()
         larder.stop()
-        assert time.monotonic() - begin < 4
 
 
 def test_who_waits_at_l2_does_not_hold_it(new_redis, new_larder):
@@ -124,11 +118,9 @@ def test_who_waits_at_l2_does_not_hold_it(new_redis, new_larder):
 
 def test_while_l2_is_away(new_redis, new_larder):
     l2 = new_redis()
-    larder = new_larder(l2)
+    larder = new_larder(l2, "--shutdown-timeout", "600")
     l2.kill()
-    begin = time.monotonic()
     larder.stop()
-    assert time.monotonic() - begin < 4
 
 
 def test_twice_in_a_row(new_larder):

@@ -46,12 +46,10 @@ def flood(server, data, total, stall=1.0, deadline=40.0):
 
 
 def still_serves(larder):
-    begin = time.monotonic()
-    with larder.conn() as conn:
+    with larder.conn() as conn:     # each within its deadline
         assert conn("PING") == b"PONG"
         assert conn("SET", "other", "v") == OK
         assert conn("GET", "other") == b"v"
-    assert time.monotonic() - begin < 2
 
 
 @pytest.fixture

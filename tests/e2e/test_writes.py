@@ -94,7 +94,7 @@ def test_a_counter_at_l2_never_goes_back(pair):
     with pair.l2.conn() as direct, Readers(pair.larder, "k") as readers:
         for _ in range(150):
             direct.pipeline([("INCR", "k")] * 10)
-        poll(lambda: pair.larder.once("GET", "k") == b"1500", 1.0)
+        poll(lambda: pair.larder.once("GET", "k") == b"1500")
     for numbers in readers.numbers():
         assert numbers == sorted(numbers)
 

@@ -9,8 +9,8 @@ FAR = {"EXPIRE": 1000, "PEXPIRE": 1000000, "EXPIREAT": 9000000000, "PEXPIREAT": 
 
 row("TTL k", -2, "PTTL k", -2, "EXPIRETIME k", -2, "PEXPIRETIME k", -2)
 row("SET k v", "TTL k", -1, "PTTL k", -1, "EXPIRETIME k", -1, "PEXPIRETIME k", -1)
-row("LPUSH k a", "TTL k", -1, "EXPIRE k 100", 1, near("TTL k", 1), near("PTTL k"))
-row("SET k v EX 100", "GET k", near("TTL k", 1), near("PTTL k"), near("EXPIRETIME k", 1),
+row("LPUSH k a", "TTL k", -1, "EXPIRE k 100", 1, near("TTL k", 5), near("PTTL k"))
+row("SET k v EX 100", "GET k", near("TTL k", 5), near("PTTL k"), near("EXPIRETIME k", 5),
     near("PEXPIRETIME k"))
 for name in ("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "PERSIST"):
     row(name, arity(name.lower()))
@@ -65,8 +65,8 @@ row("SET k v", "PEXPIREAT k 9999999999123", 1, "PEXPIRETIME k", 9999999999123,
 row("SET k v", "PEXPIREAT k 9999999999999", 1, "EXPIRETIME k", 10000000000)
 row("SET k v", "EXPIREAT k 1", 1, "EXISTS k", 0)
 row("SET k v", "PEXPIREAT k 1", 1, "EXISTS k", 0, "SET k w", OK, "TTL k", -1)
-row("SET k v PX 1500", near("TTL k", 1))
-row("SET k v PX 100499", near("TTL k", 1), near("PTTL k"))
+row("SET k v PX 15500", near("TTL k", 5))
+row("SET k v PX 100499", near("TTL k", 5), near("PTTL k"))
 
 row("SET k v EX 100", "PERSIST k", 1, "TTL k", -1, "GET k", b"v")
 row("SET k v", "PERSIST k", 0)

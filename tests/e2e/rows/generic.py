@@ -85,7 +85,7 @@ row(*ONE_OF_EACH, "OBJECT ENCODING l", "OBJECT ENCODING h", "OBJECT ENCODING e",
 row("OBJECT ENCODING k", NIL)
 row("OBJECT REFCOUNT k", NIL)
 row("SET k abc", "OBJECT REFCOUNT k", 1)
-row("SET k abc", near("OBJECT IDLETIME k", 1))
+row("SET k abc", near("OBJECT IDLETIME k", 5))
 row("OBJECT IDLETIME k", NIL)
 row("OBJECT FREQ k", NIL)
 row("SET k v", "OBJECT FREQ k")

@@ -307,8 +307,9 @@ class Conn:
         return data, closed
 
 
-def poll(what, deadline=5.0, every=0.005, why=""):
-    """Calls what() until it is true; its value. Fails at the deadline (seconds)."""
+def poll(what, deadline=20.0, every=0.005, why=""):
+    """Calls what() until it is true; its value. Fails at the deadline (seconds), which is far off:
+    a busy machine takes long for everything."""
     until = time.monotonic() + deadline
     while True:
         got = what()

@@ -164,7 +164,7 @@ def words(argv):
     return [w if isinstance(w, bytes) else str(w).encode() for w in argv]
 
 
-def near(argv, by=500):  # the two servers are asked at different times, on a busy machine
+def near(argv, by=5000):  # the two servers are asked at different times, on a busy machine
     return Step(argv, Near(by))
 
 
