@@ -21,6 +21,9 @@
  *   counters   never smaller than what was seen, never larger than all increments that have begun
  *   origin     a value is read from its own key, after its write began, and not if that was refused
  *
+ * All of this holds with CLIENT TRACKING's default mode. In mode broadcast, a read that L2 answered may be ahead of L1 by what L2
+ * did in one turn of its loop, so "order" could complain of a read of L1 behind it.
+ *
  * View 0, L2 itself, is held to the same with no time at all for what was written elsewhere: if that fails, it is
  * the checker, or L2, that is wrong. */
 #ifndef LARDER_TESTS_HISTORY_CHECK_H
