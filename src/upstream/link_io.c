@@ -11,6 +11,8 @@ bool link_append(struct link *link, const char *raw, size_t len)
 /* Takes the reply to a command of the link itself: PING or SELECT. */
 static bool take_own_reply(struct link *link, const struct link_op *op)
 {
+    if ((op->flags & OP_PROBE) && (op->flags & OP_ABANDONED))
+        return true; /* too late: the next one tells */
     if (op->flags & OP_PROBE)
         link_end_probe(link, true);
     else if (op->flags & OP_WRITE) /* a PING */
