@@ -243,10 +243,13 @@ static bool replace_tracking(struct link *link, struct link_options *options)
     return !same;
 }
 
-static void replace_text(char **text, char *by)
+/* Takes `by`. Returns true when it says something else. */
+static bool replace_text(char **text, char *by)
 {
+    bool differs = (*text == NULL) != (by == NULL) || (by != NULL && strcmp(*text, by) != 0);
     free_secret(*text);
     *text = by;
+    return differs;
 }
 
 void link_configure(struct link *link, struct link_options *options)
@@ -260,8 +263,10 @@ void link_configure(struct link *link, struct link_options *options)
     link->options.max_reply_bytes = options->max_reply_bytes;
     link->options.breaker = options->breaker;
     breaker_configure(&link->breaker, &options->breaker);
-    replace_text(&link->options.username, options->username);
-    replace_text(&link->options.password, options->password);
+    bool login_differs = replace_text(&link->options.username, options->username);
+    login_differs |= replace_text(&link->options.password, options->password);
+    if (login_differs && timer_is_armed(&link->retry)) /* the last login may have been refused */
+        timer_arm(&link->loop->timers, &link->retry, link_now_ms(link));
     link->options.tracking_retry_ms = options->tracking_retry_ms;
     link_tracking_configured(link, replace_tracking(link, options));
     link_arm_tick(link);

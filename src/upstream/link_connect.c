@@ -85,7 +85,8 @@ void link_take_down(struct link *link)
         return;
     }
     if (was == LINK_READY) {
-        LOG(LOG_WARNING, "Upstream %s lost: %s", link->name, link->figures.last_error);
+        LOG(link->options.plain ? LOG_VERBOSE : LOG_WARNING, "Upstream %s lost%s: %s", link->name,
+            link->options.plain ? " (a link beside the main one)" : "", link->figures.last_error);
         /* One that is lost again and again as soon as it is up is not tried without a pause. */
         if (lasted_ms >= link->options.backoff_max_ms)
             link->backoff_ms = 0;

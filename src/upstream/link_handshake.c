@@ -149,6 +149,8 @@ static void read_hello(struct link *link)
             return;
         if (bytes_is(name.text, "version") && value.type == WALK_BULK)
             keep_version(link, value.text);
+        else if (bytes_is(name.text, "role") && value.type == WALK_BULK)
+            link_take_role(link, value.text);
         else if (bytes_is(name.text, "id") && value.type == WALK_INTEGER)
             bytes_parse_i64(value.text, &link->client_id);
     }

@@ -9,6 +9,7 @@
  *     link_tracking.c   tracking while the link is READY: steps down and up, checks
  *     link_breaker.c    the circuit breaker: failures, probes, refusals
  *     link_busy.c       L2 is busy with a script
+ *     link_role.c       L2 is a primary, or not any more
  *     link_reply.c      constructors for hiredis's reader: replies as RESP3 bytes */
 #ifndef LARDER_UPSTREAM_LINK_INTERNAL_H
 #define LARDER_UPSTREAM_LINK_INTERNAL_H
@@ -91,6 +92,9 @@ struct link {
     uint64_t written;   /* of these, what the socket has taken */
     uint64_t answered;  /* of these, what has been answered */
     struct breaker breaker;
+    bool was_primary;            /* at some login */
+    int64_t lookup_at_ms;        /* not sooner for READONLY again */
+    int64_t lookup_wait_ms;      /* of the last time; 0: it is a primary */
     const char *refusal;         /* why a constructor refused a reply; static, NULL: it did not */
     struct link_reject *rejects; /* owned */
     size_t n_rejects, rejects_cap;
@@ -221,6 +225,12 @@ void link_probe(struct link *link);
 void link_end_probe(struct link *link, bool answered);
 /* Writes the error with which an operation is refused now. Returns as snprintf. */
 int link_refusal_text(const struct link *link, char *text, size_t size);
+
+/* link_role.c */
+/* Takes the role of HELLO's reply ("master", "replica"). */
+void link_take_role(struct link *link, struct bytes role);
+/* Counts L2's error reply (link->reply) to a command; READONLY may take the link down at the end of the turn. */
+void link_note_error_reply(struct link *link);
 
 /* link_busy.c */
 /* True for an operation that may be the reason of L2's silence. */

@@ -73,7 +73,7 @@ static bool take_reply(struct link *link)
     if (op.flags & OP_INTERNAL)
         return take_own_reply(link, &op);
     if (type == '-')
-        link->figures.errors++;
+        link_note_error_reply(link);
     if (!(op.flags & OP_ABANDONED))
         breaker_success(&link->breaker);
     if (op.fn != NULL && !(op.flags & OP_ABANDONED))
