@@ -50,6 +50,8 @@ static const struct {
     {"SET k v PX 9223372036854775807", NULL},
     {"SET k v PX 3000000000000000000", NULL}, /* three times that is too much */
     {"SET k v EX 3000000000000000", NULL},
+    {"SETEX k 3000000000000000 v", NULL},
+    {"PSETEX k 3000000000000000 v", "PSETEX k 9000000000000000 v"},
     {"SET k v a b c d e f g h i j k l m n EX 10", NULL}, /* no SET is that long */
 };
 

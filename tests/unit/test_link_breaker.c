@@ -303,6 +303,9 @@ START_TEST(test_no_connection)
     send_op(0, "GET b", &ops[0]);
     turn_times(&loop, 2);
     ck_assert_op(&ops[0], LINK_REFUSED, "is down: ");
+    clock_advance(&loop.clock, BACKOFF_MAX_MS);
+    TURN_UNTIL(&loop, figures().connects_failed > 1);
+    ck_assert_int_eq(figures().breaker, BREAKER_OPEN); /* that attempt was its probe */
     fake_listen();
     clock_advance(&loop.clock, BACKOFF_MAX_MS);
     TURN_UNTIL(&loop, link_get_state(link_) == LINK_READY);

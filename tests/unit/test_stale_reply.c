@@ -132,6 +132,27 @@ START_TEST(each_by_its_own_time)
 }
 END_TEST
 
+/* CACHE EXPLAIN: as fresh as the first reply, there for as long as the last one. */
+START_TEST(explained)
+{
+    struct tier_explanation seen;
+    uint64_t hash = store_hash(tier_store(tier), BYTES("h"));
+    fetch("hlen h", -1, ":1\r\n");
+    clock_advance(&loop.clock, 4000);
+    fetch("hget h f", -1, "$1\r\nv\r\n");
+    tier_explain(tier, 0, BYTES("h"), hash, &seen);
+    ck_assert_int_eq(seen.entry->kind, ENTRY_REPLY);
+    ck_assert_uint_eq(seen.n_replies, 2);
+    ck_assert(seen.is_fresh && seen.is_answered && !seen.is_absent);
+    ck_assert_int_eq(seen.fresh_ms, 6000);
+    ck_assert_int_eq((int64_t)seen.entry->deadline_ms - loop.clock.mono_ms, FRESH_MS + 40000);
+    renew_link();
+    tier_explain(tier, 0, BYTES("h"), hash, &seen);
+    ck_assert(!seen.is_fresh && seen.is_answered);
+    ck_assert_uint_eq(seen.epoch + 1, tier_epoch(tier));
+}
+END_TEST
+
 /* The loss of the link */
 
 START_TEST(stale_since_the_loss)
@@ -385,6 +406,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, stale_while_revalidate);
     tcase_add_test(tcase, no_longer_than_allowed);
     tcase_add_test(tcase, each_by_its_own_time);
+    tcase_add_test(tcase, explained);
     tcase_add_test(tcase, stale_since_the_loss);
     tcase_add_test(tcase, the_first_on_a_new_link_begins_anew);
     tcase_add_test(tcase, the_first_by_a_new_policy_begins_anew);
