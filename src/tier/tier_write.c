@@ -78,17 +78,25 @@ static struct tier_guard *create_guard(enum tier_scope scope, const struct bytes
     return guard;
 }
 
-struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope,
-                                    const struct bytes *keys, size_t n_keys)
+/* `drops`: what is guarded goes now. */
+static struct tier_guard *begin(struct tier *tier, unsigned db, enum tier_scope scope,
+                                const struct bytes *keys, size_t n_keys, bool drops)
 {
     struct tier_guard *guard = create_guard(scope, keys, scope == TIER_KEYS ? n_keys : 0);
     guard->tier = tier;
     guard->db = db;
     tier->counters.writes++;
-    tier->counters.flushes_write += guard->scope != TIER_KEYS;
-    if (rule_holds(RULE_DROP_BEFORE_SEND))
+    if (drops && rule_holds(RULE_DROP_BEFORE_SEND)) {
+        tier->counters.flushes_write += guard->scope != TIER_KEYS;
         drop_guarded(guard, true);
+    }
     return guard;
+}
+
+struct tier_guard *tier_guard_begin(struct tier *tier, unsigned db, enum tier_scope scope,
+                                    const struct bytes *keys, size_t n_keys)
+{
+    return begin(tier, db, scope, keys, n_keys, true);
 }
 
 void tier_guard_end(struct tier_guard *guard)
@@ -115,7 +123,8 @@ static void on_write_reply(void *ctx, enum link_outcome outcome, struct bytes re
 void tier_write(struct tier *tier, unsigned db, struct bytes raw, enum tier_scope scope,
                 const struct bytes *keys, size_t n_keys, tier_reply_fn *fn, void *ctx)
 {
-    struct tier_guard *guard = tier_guard_begin(tier, db, scope, keys, n_keys);
+    /* What the link refuses at once changes nothing: L1, and its stale values, stay as they are. */
+    struct tier_guard *guard = begin(tier, db, scope, keys, n_keys, link_is_available(tier->link));
     guard->fn = fn;
     guard->ctx = ctx;
     link_send_write(tier->link, db, raw, on_write_reply, guard);

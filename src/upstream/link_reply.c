@@ -74,6 +74,8 @@ static void *create_string(const redisReadTask *task, char *str, size_t len)
     case REDIS_REPLY_BIGNUM:
         return len > 0 ? put_line(link, '(', str, len) : refuse(link, "a number without digits");
     default:
+        if (memcmp(str + len, "\r\n", 2) != 0) /* which the reader has, and skips unseen */
+            return refuse(link, "a string without its end");
         if (put_header(link, task->type == REDIS_REPLY_VERB ? '=' : '$', (int64_t)len, len) == NULL)
             return NULL;
         put_payload(&link->reply, str, len);

@@ -357,24 +357,47 @@ def test_without_the_policy_an_error(sie):
         ask_all(conn)
 
 
-def test_an_own_write_during_the_outage(outage):
-    """It fails, and may have run all the same: what was known before is no answer any more."""
+OWN_WRITES = ((("SET", "p:s", "mine"), ("GET", "p:s")), (("DEL", "p:h"), ("HGETALL", "p:h")),
+              (("SET", "p:none", "mine"), ("GET", "p:none")))
+
+
+@pytest.mark.parametrize("outage", [replica_without_primary, runs_a_script], indirect=True,
+                         ids=lambda f: f.__name__)
+def test_an_own_write_that_l2_refuses(outage):
+    """L2 has had it, so what was known before is no answer any more, or it was refused at once."""
     with outage.conn(deadline=30) as conn, outage.conn(deadline=30) as other:
-        for write, reading in ((("SET", "p:s", "mine"), ("GET", "p:s")),
-                               (("DEL", "p:h"), ("HGETALL", "p:h")),
-                               (("SET", "p:none", "mine"), ("GET", "p:none"))):
+        for write, reading in OWN_WRITES:
             assert other(*reading) == ASKED[reading]
+            asked = l2_figure(conn, "commands")
             assert isinstance(conn(*write), Error)
+            if l2_figure(conn, "commands") == asked:
+                assert other(*reading) == ASKED[reading], "not even sent"
+                continue
             for each in (conn, other):
                 assert isinstance(each(*reading), Error), reading
         assert other("LLEN", "p:l") == 2
 
 
-def test_flushed_during_the_outage(outage):
+@pytest.mark.parametrize("outage", [killed, stopped], indirect=True, ids=lambda f: f.__name__)
+def test_an_own_write_that_is_not_even_sent(outage):
+    """It can't have run: the stale values stay what they were, and are answered."""
     with outage.conn(deadline=30) as conn:
-        assert isinstance(conn("FLUSHALL"), Error)
-        for command in ASKED:
-            assert isinstance(conn(*command), Error), command
+        poll(lambda: l2_figure(conn, "breaker") != b"closed", WAIT)
+        ask_all(conn)
+        for write, _ in OWN_WRITES + ((("FLUSHALL",), None),):
+            assert is_upstream_error(conn(*write)), write
+        ask_all(conn)
+
+
+def test_an_own_write_of_unknown_outcome(sie):
+    """It may have run: what was known before is no answer any more."""
+    stopped(sie)
+    with sie.conn(deadline=30) as conn, sie.conn(deadline=30) as other:
+        assert is_upstream_error(conn("SET", "p:s", "mine"))
+        for each in (conn, other):
+            assert isinstance(each("GET", "p:s"), Error)
+        assert other("HGETALL", "p:h") == ASKED[("HGETALL", "p:h")]
+    sie.l2.signal(signal.SIGCONT)
 
 
 def test_l2_answers_again(sie):

@@ -152,6 +152,16 @@ START_TEST(test_endless_reply)
 }
 END_TEST
 
+/* hiredis's reader skips the two bytes behind a string without a look. */
+START_TEST(test_string_without_its_end)
+{
+    static const char *const said[] = {"$3\r\nabcXX", "=7\r\ntxt:abc\r+", "*1\r\n$1\r\na+\n"};
+    struct op *op = ask_with_limit(1000);
+    fake_say(said[_i]);
+    ck_assert_op(op, LINK_FAILED, "a string without its end");
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, test_bytes_of_every_type, 0, sizeof(replies) / sizeof(replies[0]));
@@ -159,6 +169,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, test_size_is_limited);
     tcase_add_test(tcase, test_size_of_an_aggregate_is_limited);
     tcase_add_test(tcase, test_endless_reply);
+    tcase_add_loop_test(tcase, test_string_without_its_end, 0, 3);
 }
 
 int main(void)
