@@ -90,7 +90,7 @@ void cached_set(struct call *call)
     const struct policy *policy = tier_write_policy(call->larder->tier, call->argv[1]);
     struct set_time time;
     if (__builtin_expect(policy == NULL, 1))
-        call_write(call);
+        call_write_string(call, call->raw, false); /* its one key is known without its row */
     else
         set(call, policy, find_time(call, &time) ? &time : NULL);
 }
@@ -100,7 +100,7 @@ void cached_set_for(struct call *call)
     const struct policy *policy = tier_write_policy(call->larder->tier, call->argv[1]);
     struct set_time time = {2, bytes_is(call->argv[0], "setex"), false};
     if (policy == NULL)
-        call_write(call);
+        call_write_string(call, call->raw, false);
     else
         set(call, policy, &time);
 }

@@ -120,7 +120,7 @@ void link_come_up(struct link *link)
     breaker_close(&link->breaker, link_now_ms(link));
     link->is_busy = false;
     link->ping_sent = false;
-    link->proven_ms = link_now_ms(link);
+    link->proven_us = link->loop->clock.mono_us;
     link->figures.epoch++;
     LOG(link->options.plain ? LOG_DEBUG : LOG_NOTICE, "Upstream %s is up: Redis %s, coherence %s",
         link->name, link->version[0] != '\0' ? link->version : "of unknown version",

@@ -121,7 +121,7 @@ struct link {
     char refused[104]; /* why not a better one */
     int64_t last_read_ms;
     /* Everything that L2 said before this moment has been read: it has answered what was sent then. */
-    int64_t proven_ms;
+    int64_t proven_us;
     int64_t attempt_until_ms; /* connect time-out */
     int64_t backoff_ms;       /* of the next attempt */
     uint64_t jitter;          /* state of a small generator */

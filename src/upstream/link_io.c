@@ -65,8 +65,8 @@ static bool take_reply(struct link *link)
     if (__builtin_expect(link->db_refused, 0) && !link_check_refused_db(link))
         return false;
     struct link_op op = link_ops_pop(&link->ops);
-    if (op.sent_us / 1000 > link->proven_ms)
-        link->proven_ms = op.sent_us / 1000;
+    if (op.sent_us > link->proven_us)
+        link->proven_us = op.sent_us;
     link->answered = op.end;
     link->figures.replies++;
     link->figures.rtt_us += (link->loop->clock.mono_us - op.sent_us - link->figures.rtt_us) / 8;

@@ -15,7 +15,8 @@ static bool is_unbounded(struct link *link)
 static int64_t ping_due_ms(const struct link *link)
 {
     bool is_tracking = link->figures.tracking != LINK_TRACKING_NONE;
-    return (is_tracking ? link->proven_ms : link->last_read_ms) + link->options.ping_interval_ms;
+    return (is_tracking ? link->proven_us / 1000 : link->last_read_ms) +
+           link->options.ping_interval_ms;
 }
 
 /* Where L2 tracks, it is asked once in an interval whether it still does, whatever else is heard. */
@@ -157,7 +158,7 @@ void link_on_tick(struct timer *timer, void *ctx)
             return;
         }
         if (now >= behind_due_ms(link)) {
-            link_set_error(link, "%lld ms behind", (long long)(now - link->proven_ms));
+            link_set_error(link, "%lld ms behind", (long long)(now - link->proven_us / 1000));
             link_take_down(link);
             return;
         }
