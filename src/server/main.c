@@ -55,7 +55,7 @@ static int watch_signals(struct signals *signals, struct larder *larder)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signals->larder = larder;
+    *signals = (struct signals){.larder = larder};
     signals->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals->fd < 0)
         return -errno;
